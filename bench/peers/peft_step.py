@@ -1,0 +1,47 @@
+"""Training steps of transformers + PEFT, on request.
+
+Usage: python peft_step.py MODEL_FOLDER THREADS. Answers each line "lora" or "full" with the milliseconds of one step
+(batch 8 x 128 tokens, every position supervised, AdamW, gradient clipping at 1).
+"""
+
+import sys
+import time
+
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM
+
+folder, threads = sys.argv[1], int(sys.argv[2])
+torch.set_num_threads(threads)
+torch.manual_seed(0)
+
+
+def trainee(lora):
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
+    model.config.use_cache = False
+    if lora:
+        config = LoraConfig(r=8, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM")
+        model = get_peft_model(model, config)
+    model.train()
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    return model, parameters, torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.0)
+
+
+trainees = {}
+vocabulary = AutoModelForCausalLM.from_pretrained(folder).config.vocab_size
+print("ready", flush=True)
+for line in sys.stdin:
+    name = line.strip()
+    if name not in trainees:
+        trainees[name] = trainee(name == "lora")
+    model, parameters, optimizer = trainees[name]
+    ids = torch.randint(0, vocabulary, (8, 129))
+    start = time.perf_counter()
+    # Predictions of 128 tokens, as on our side: inputs and targets are given apart, so that neither is shifted away.
+    logits = model(input_ids=ids[:, :-1]).logits
+    loss = torch.nn.functional.cross_entropy(logits.reshape(-1, vocabulary), ids[:, 1:].reshape(-1))
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    print((time.perf_counter() - start) * 1000, flush=True)

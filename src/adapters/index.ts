@@ -1,0 +1,5 @@
+/** The methods: each a file, each a way to change the layers of a frozen model. */
+export { full } from "./full";
+export { type LoraAdapter, type LoraSettings, lora } from "./lora";
+export { loadAdapter, saveAdapter } from "./peft";
+export { linearLayers, type Targets } from "./targets";

@@ -1,0 +1,63 @@
+/** Which weight matrices a method applies to. */
+import type { Base } from "../model/adapter";
+
+/**
+ * - "all-linear": every linear layer but the output head (as in PEFT)
+ * - "attention", "mlp": the linear layers of self-attention, of the feed-forward network
+ * - a list of names: each matches a module of that name or path suffix, such as "q_proj" (PEFT's `target_modules`)
+ * - a regular expression: matches whole paths
+ */
+export type Targets = "all-linear" | "attention" | "mlp" | readonly string[] | RegExp;
+
+export interface LinearShape {
+  /** Module path, such as "model.layers.0.self_attn.q_proj". */
+  path: string;
+  out: number;
+  in: number;
+}
+
+/** Every linear layer of the model, in the order of the forward pass; a tied head is not one. */
+export function linearLayers({ weights }: Base): LinearShape[] {
+  return [...weights].flatMap(([name, { shape }]) => {
+    const path = name.replace(/\.weight$/, "");
+    if (path === name || shape.length !== 2 || path.endsWith("embed_tokens")) return [];
+    return [{ path, out: shape[0]!, in: shape[1]! }];
+  });
+}
+
+const PRESETS: Record<string, RegExp> = {
+  "all-linear": /^(?!lm_head$).*$/,
+  attention: /\.self_attn\.\w+_proj$/,
+  mlp: /\.mlp\.\w+_proj$/,
+};
+
+/** @throws when nothing matches, or when a name of a list matches nothing; the message lists what there is */
+export function selectTargets(base: Base, targets: Targets): LinearShape[] {
+  const layers = linearLayers(base);
+  const matches = (pattern: string | RegExp) =>
+    layers.filter(({ path }) =>
+      typeof pattern === "string"
+        ? path === pattern || path.endsWith(`.${pattern}`)
+        : new RegExp(`^(?:${pattern.source})$`, pattern.flags).test(path),
+    );
+  const names = () => [...new Set(layers.map(({ path }) => path.split(".").at(-1)))].join(", ");
+  const patterns = typeof targets === "string" ? [PRESETS[targets]] : targets instanceof RegExp ? [targets] : targets;
+  if (patterns.length === 0 || patterns[0] === undefined) {
+    throw new Error(
+      `targets ${JSON.stringify(targets)} is not known: expected ${Object.keys(PRESETS).join(", ")}, ` +
+        `a regular expression, or a list of module names such as ${names()}`,
+    );
+  }
+  const selected = new Set<LinearShape>();
+  for (const pattern of patterns as (string | RegExp)[]) {
+    const found = matches(pattern);
+    if (found.length === 0) {
+      throw new Error(
+        `target ${pattern} matches no linear layer of this model. Its linear layers are ${names()}; ` +
+          `a full path looks like ${layers[0]?.path}`,
+      );
+    }
+    for (const layer of found) selected.add(layer);
+  }
+  return layers.filter((layer) => selected.has(layer));
+}

@@ -1,0 +1,44 @@
+/**
+ * Gives the library's values their looks. Everything else here is pure; importing this file is what has an effect: models
+ * and runs become displayable, `run.curves` and `run.table` appear, and runs are shown while they go on.
+ */
+import type { DataFrame } from "danfojs-node";
+import { LanguageModel } from "../model/language-model";
+import { Run } from "../train/run";
+import { attach, DISPLAY, type Displayable } from "./bundle";
+import { curves } from "./curves";
+import type { Figure } from "./figure";
+import { showRunsLive } from "./live";
+import { modelCard } from "./model-card";
+import { runTable } from "./run-table";
+
+declare module "../model/language-model" {
+  interface LanguageModel extends Displayable {}
+}
+
+declare module "../train/run" {
+  interface Run extends Displayable {
+    /** The training curve, a Plotly figure. */
+    readonly curves: Figure;
+    /** One row per step: step, loss, learningRate, gradientNorm, tokens, milliseconds. */
+    readonly table: DataFrame;
+  }
+}
+
+attach(LanguageModel.prototype, modelCard);
+attach(Run.prototype, (run) => run.curves[DISPLAY]());
+Object.defineProperties(Run.prototype, {
+  curves: {
+    configurable: true,
+    get(this: Run) {
+      return curves(this);
+    },
+  },
+  table: {
+    configurable: true,
+    get(this: Run) {
+      return runTable(this);
+    },
+  },
+});
+showRunsLive();

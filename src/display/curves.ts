@@ -1,0 +1,157 @@
+/** Training curves: the loss against the step, of one run or of several over each other. */
+import { Run } from "../train/run";
+import { COLOURS, Figure, type Trace } from "./figure";
+import { html } from "./html";
+import { chart, type Line } from "./picture";
+import { headline, sparkLine } from "./run-words";
+import { smooth, thin } from "./series";
+
+/** One run, several, or several with names of one's own. */
+export type Runs = Run | readonly Run[] | Readonly<Record<string, Run>>;
+
+/** Points per curve: more than a screen can show, few enough for a notebook's file. */
+const POINTS = 1000;
+/** The line averages over this part of the run; a constant, so that it does not change while the run goes on. */
+const SMOOTHING = 1 / 25;
+
+/**
+ * A Plotly figure of the training loss: every step faintly, their moving average as a line, evaluations as dots; learning
+ * rate and gradient norm on hover. Measures other than the loss, where a run has any, get a panel below.
+ * @param points at most this many per curve; peaks are kept
+ */
+export function curves(runs: Runs, { points = POINTS }: { points?: number } = {}): Figure {
+  const named = name(runs);
+  const single = named.length === 1;
+  const series = named.map(([label, run], i) =>
+    seriesOf(run, label, COLOURS[i % COLOURS.length], points, single),
+  );
+  const measures = series.some((one) => one.measures.length > 0);
+  const title = single ? headline(named[0][1]) : "";
+  const layout = {
+    title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
+    xaxis: { title: { text: "step" }, anchor: measures ? "y2" : "y" },
+    yaxis: { title: { text: "loss (nats per token)" }, ...(measures ? { domain: [0.42, 1] } : {}) },
+    ...(measures ? { yaxis2: { title: { text: "measures" }, domain: [0, 0.32] }, height: 460 } : {}),
+    legend: { orientation: "h", x: 1, xanchor: "right", y: 1, yanchor: "bottom" },
+  };
+  const traces = series.flatMap((one) => [...one.losses, ...one.measures]);
+  const text = named
+    .map(([label, run]) => [...(single ? [] : [label]), sparkLine(run), headline(run)].join("\n"))
+    .join("\n\n");
+  const picture = chart(
+    series.flatMap((one) => one.lines),
+    text,
+    { x: "step", y: "loss" },
+  );
+  const captions = named.map(([label, run], i) =>
+    single
+      ? html`<p>${headline(run)}</p>`
+      : html`<p><span style="color:${COLOURS[i % COLOURS.length]}">●</span> ${label}: ${headline(run)}</p>`,
+  );
+  return new Figure(traces, layout, { text, html: html`<div class="loralab">${captions}${picture}</div>` });
+}
+
+/** Runs with names: given ones, or else what tells them apart. */
+function name(runs: Runs): [string, Run][] {
+  if (runs instanceof Run) return [["training", runs]];
+  const entries: [string, Run][] = Array.isArray(runs)
+    ? distinguish(runs as readonly Run[])
+    : Object.entries(runs as Readonly<Record<string, Run>>);
+  if (entries.length === 0) throw new Error("curves: expected a run or several, got none.");
+  return entries;
+}
+
+/** The settings in which runs differ: "rank 8", "method full, learningRate 0.0001". */
+function distinguish(runs: readonly Run[]): [string, Run][] {
+  const settings = runs.map((run): Record<string, unknown> => {
+    const { adapter } = run.model;
+    return { model: run.model.name, method: adapter?.method, ...adapter?.settings, ...run.settings };
+  });
+  const said = (value: unknown) => (Array.isArray(value) ? value.join("+") : String(value));
+  const keys = [...new Set(settings.flatMap((one) => Object.keys(one)))];
+  const differing = keys.filter((key) => new Set(settings.map((one) => said(one[key]))).size > 1);
+  return runs.map((run, i) => {
+    const words = differing
+      .filter((key) => settings[i][key] !== undefined)
+      .map((key) => `${key} ${said(settings[i][key])}`);
+    return [words.join(", ") || `run ${i + 1}`, run];
+  });
+}
+
+interface Series {
+  losses: Trace[];
+  measures: Trace[];
+  /** The same for the picture. */
+  lines: Line[];
+}
+
+function seriesOf(run: Run, label: string, colour: string, points: number, single: boolean): Series {
+  const { steps, evaluations } = run;
+  const means = smooth(run.losses, run.settings.steps * SMOOTHING);
+  const all = steps.map((step, i) => ({ ...step, mean: means[i] }));
+  const raw = thin(all, points, ({ loss }) => loss);
+  const line = thin(all, points, ({ mean }) => mean);
+  const about = single ? "" : `${label}: `;
+  const common = { type: "scatter", legendgroup: label };
+  const extra = single ? "<extra></extra>" : "<extra>%{fullData.name}</extra>";
+  const hover =
+    `step %{x}<br>loss %{customdata[0]:.4f}, mean %{customdata[1]:.4f}<br>learning rate %{customdata[2]:.3~g}` +
+    `<br>gradient norm %{customdata[3]:.3~g}${extra}`;
+
+  const losses: Trace[] = [
+    {
+      ...common,
+      name: `${about}each step`,
+      mode: "lines",
+      x: raw.map(({ step }) => step),
+      y: raw.map(({ loss }) => loss),
+      line: { color: colour, width: 1 },
+      opacity: 0.3,
+      hoverinfo: "skip",
+      showlegend: single,
+    },
+    {
+      ...common,
+      name: single ? "moving average" : label,
+      mode: "lines",
+      x: line.map(({ step }) => step),
+      y: line.map(({ mean }) => mean),
+      customdata: line.map(({ loss, mean, learningRate, gradientNorm }) => [
+        loss,
+        mean,
+        learningRate,
+        gradientNorm,
+      ]),
+      line: { color: colour, width: 2 },
+      hovertemplate: hover,
+    },
+  ];
+  const names = [...new Set(evaluations.flatMap(({ values }) => Object.keys(values)))];
+  const evaluated = (measure: string) => evaluations.filter(({ values }) => Number.isFinite(values[measure]));
+  const trace = (measure: string, i: number): Trace => ({
+    ...common,
+    name: `${about}${measure === "loss" ? "held-out" : measure}`,
+    mode: "lines+markers",
+    x: evaluated(measure).map(({ step }) => step),
+    y: evaluated(measure).map(({ values }) => values[measure]),
+    marker: { color: colour, size: 7, symbol: measure === "loss" ? "circle" : SYMBOLS[i % SYMBOLS.length] },
+    line: { color: colour, width: 1, dash: "dot" },
+    hovertemplate: `after step %{x}<br>${measure === "loss" ? "held-out loss" : "%{fullData.name}"} %{y:.4~f}<extra></extra>`,
+    ...(measure === "loss" ? {} : { yaxis: "y2" }),
+  });
+  if (names.includes("loss")) losses.push(trace("loss", 0));
+
+  const lines: Line[] = [
+    { points: raw.map(({ step, loss }) => ({ x: step, y: loss })), colour, opacity: 0.35 },
+    { points: line.map(({ step, mean }) => ({ x: step, y: mean })), colour },
+    {
+      points: evaluated("loss").map(({ step, values }) => ({ x: step, y: values.loss })),
+      colour,
+      dots: true,
+      opacity: 0.8,
+    },
+  ];
+  return { losses, measures: names.filter((measure) => measure !== "loss").map(trace), lines };
+}
+
+const SYMBOLS = ["square", "diamond", "triangle-up", "cross"];

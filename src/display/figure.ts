@@ -1,0 +1,55 @@
+/** Plotly figures: data and layout as plain values. The front end draws them; plotly.js is never part of an output. */
+import { DISPLAY, type Displayable, type MimeBundle } from "./bundle";
+import type { Html } from "./html";
+
+/** One of Plotly's traces, such as { type: "scatter", x: […], y: […] }. */
+export type Trace = Record<string, unknown>;
+
+/** Apart for every kind of colour vision, and in contrast with white and black (after Okabe & Ito, 2008). */
+export const COLOURS = ["#2f80d0", "#e0661a", "#1a9e77", "#c06fb0", "#d9a112", "#808080"];
+
+const AXIS = {
+  gridcolor: "rgba(128,128,128,0.25)",
+  zerolinecolor: "rgba(128,128,128,0.4)",
+  automargin: true,
+};
+
+export class Figure implements Displayable {
+  readonly layout: Record<string, unknown>;
+  readonly config: Record<string, unknown> = { responsive: true, displaylogo: false };
+
+  /**
+   * @param layout on top of the common look; its axes (xaxis, yaxis, yaxis2 …) are completed too
+   * @param fallback what to show where Plotly is absent
+   */
+  constructor(
+    readonly data: Trace[],
+    layout: Record<string, unknown>,
+    private readonly fallback: { text: string; html: Html },
+  ) {
+    const axes = Object.entries({ xaxis: {}, yaxis: {}, ...layout })
+      .filter(([name]) => /^[xy]axis\d*$/.test(name))
+      .map(([name, axis]) => [name, { ...AXIS, ...(axis as object) }]);
+    this.layout = {
+      // Transparent, with a grey in the middle: readable in light and dark themes.
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      font: { color: "#808080", size: 12 },
+      colorway: COLOURS,
+      margin: { l: 56, r: 16, t: 44, b: 44 },
+      height: 340,
+      hovermode: "closest",
+      ...layout,
+      ...Object.fromEntries(axes),
+    };
+  }
+
+  [DISPLAY](): MimeBundle {
+    const { data, layout, config, fallback } = this;
+    return {
+      "application/vnd.plotly.v1+json": { data, layout, config },
+      "text/html": fallback.html.source,
+      "text/plain": fallback.text,
+    };
+  }
+}

@@ -1,0 +1,9 @@
+/** Values as people look at them: cards, tables, figures, live curves. Importing this makes models and runs displayable. */
+import "./attach";
+
+export { DISPLAY, type Displayable, type MimeBundle } from "./bundle";
+export { check } from "./check";
+export { curves, type Runs } from "./curves";
+export { COLOURS, Figure, type Trace } from "./figure";
+export { continuation } from "./generation";
+export { type Countable, type ModuleRow, ParameterTable, parameterTable } from "./parameter-table";

@@ -1,0 +1,112 @@
+/**
+ * Runs shown while they go on: in a notebook as a figure that is replaced in place, in a terminal as one line that
+ * rewrites itself, elsewhere not at all.
+ *
+ * Showing is paid for by training, so its share is bounded: an update is followed by a pause of at least nineteen times
+ * what the update took, which is 5 % at most, however long the run and however slow the front end. A display that fails
+ * says so once and leaves the training alone.
+ */
+import { randomUUID } from "node:crypto";
+import type { Run } from "../train/run";
+import { observeRuns } from "../train/trainer";
+import type { Displayable } from "./bundle";
+import { curves } from "./curves";
+import { headline } from "./run-words";
+
+/** The kernel's function of that name: shows a value; with an id that is on screen already, in its place. */
+export type Show = (value: Displayable, options: { id: string }) => unknown;
+
+interface Following {
+  step(run: Run): void;
+  end(run: Run): void | Promise<void>;
+}
+
+/** Points per curve; the whole curve is sent with each update. */
+const POINTS = 500;
+/** Milliseconds between updates, at least. */
+const PAUSE = 1000 / 3;
+/** A pause in units of the update's cost: 1 / (1 + 19) = 5 %. */
+const PAUSE_PER_COST = 19;
+
+/** Follows every run from here on. Returns how to stop that. */
+export function showRunsLive(): () => void {
+  return observeRuns({
+    begin(run) {
+      const { display } = globalThis as { display?: unknown };
+      if (typeof display === "function") return followInPlace(run, display as Show);
+      if (process.stderr.isTTY) return followInLine(run, process.stderr);
+      return { step() {}, end() {} };
+    },
+  });
+}
+
+/** Calls `update` as often as its cost allows. @param now milliseconds */
+function paced(update: () => void, now: () => number): () => void {
+  let next = -Infinity;
+  return () => {
+    const started = now();
+    if (started < next) return;
+    update();
+    const ended = now();
+    next = ended + Math.max(PAUSE, PAUSE_PER_COST * (ended - started));
+  };
+}
+
+export function followInPlace(run: Run, show: Show, now: () => number = () => performance.now()): Following {
+  const id = `run-${randomUUID()}`;
+  let failed = false;
+  // What `show` promised and has not kept yet: a front end that is behind is not given more.
+  let pending: Promise<void> | undefined;
+  const fail = (error: unknown) => {
+    if (!failed) console.warn("The live curve could not be shown; training goes on.", error);
+    failed = true;
+  };
+  const update = () => {
+    try {
+      const shown = show(curves(run, { points: POINTS }), { id });
+      if (!(shown instanceof Promise)) return;
+      pending = shown.catch(fail).finally(() => {
+        pending = undefined;
+      });
+    } catch (error) {
+      fail(error);
+    }
+  };
+  const follow = paced(update, now);
+  const step = () => {
+    if (!failed && !pending) follow();
+  };
+  step();
+  return {
+    step,
+    async end() {
+      await pending;
+      if (!failed) update();
+      await pending;
+    },
+  };
+}
+
+/** What a terminal offers of it. */
+export interface Terminal {
+  write(text: string): unknown;
+  columns?: number;
+}
+
+export function followInLine(
+  run: Run,
+  terminal: Terminal,
+  now: () => number = () => performance.now(),
+): Following {
+  // Back to the line's start and clear it; a longer text would wrap and leave its first line behind.
+  const write = () => terminal.write(`\r\x1b[2K${headline(run).slice(0, (terminal.columns ?? 80) - 1)}`);
+  const step = paced(write, now);
+  step();
+  return {
+    step,
+    end() {
+      write();
+      terminal.write("\n");
+    },
+  };
+}

@@ -1,0 +1,85 @@
+/** `compile`: the engine as users see it, tfjs tensors in and tfjs tensors out. */
+import * as tf from "@tensorflow/tfjs";
+import type { DType, TypedArray } from "./graph";
+import { type HostArray, type Program, type TraceOptions, trace } from "./program";
+
+type Result = tf.Tensor | tf.Tensor[] | Record<string, tf.Tensor>;
+
+export interface Compiled<A extends tf.Tensor[], R extends Result> {
+  (...inputs: A): Promise<R>;
+  /** How many programs have been built: one for each combination of input shapes and dtypes. */
+  readonly programs: number;
+  /** Frees the native memory of all programs. */
+  dispose(): Promise<void>;
+}
+
+/**
+ * The same function, traced once and run natively.
+ *
+ * `fn` is ordinary tfjs code on tensors of static shape: no reads of values inside, no branches on them. It is run once
+ * for each combination of input shapes and dtypes; tensors that it closes over are frozen as they were then. Gradients
+ * (`tf.grads`, `tf.valueAndGrads` …) may be taken inside.
+ *
+ * @example
+ *   const f = compile((x: tf.Tensor2D) => tf.softmax(tf.matMul(x, w)));
+ *   (await f(tf.ones([2, 3]))).print();
+ * @returns a function of the same tensors; its result has the form of `fn`'s: a tensor, an array or a record of tensors
+ */
+export function compile<A extends tf.Tensor[], R extends Result>(
+  fn: (...inputs: A) => R,
+  options: TraceOptions = {},
+): Compiled<A, R> {
+  const programs = new Map<string, Promise<{ program: Program; form: Result }>>();
+
+  const build = async (inputs: tf.Tensor[]) => {
+    let form: Result | undefined;
+    const specs = Object.fromEntries(
+      inputs.map((x, i) => [`input${i}`, { shape: x.shape, dtype: x.dtype as DType }]),
+    );
+    const program = await trace(
+      (tensors) => {
+        const result = fn(...(Object.values(tensors) as A));
+        if (result instanceof tf.Tensor) {
+          form = result;
+          return { value: result };
+        }
+        form = Array.isArray(result) ? [] : {};
+        return { ...result } as Record<string, tf.Tensor>;
+      },
+      specs,
+      options,
+    );
+    return { program, form: form! };
+  };
+
+  const run = async (...inputs: A): Promise<R> => {
+    const key = inputs.map((x, i) => {
+      if (!(x instanceof tf.Tensor)) throw new Error(`compile: argument ${i} must be a tensor, got ${typeof x}.`);
+      return `${x.dtype}[${x.shape}]`;
+    });
+    const id = key.join();
+    if (!programs.has(id)) programs.set(id, build(inputs));
+    const building = programs.get(id)!;
+    // A function that could not be traced may be traced again later, for instance when what it closes over has changed.
+    building.catch(() => programs.delete(id));
+    const { program, form } = await building;
+    const feeds: Record<string, TypedArray> = {};
+    for (const [i, x] of inputs.entries()) feeds[`input${i}`] = (await x.data()) as TypedArray;
+    const outputs = await program.run(feeds);
+    const tensor = ({ data, shape, dtype }: HostArray) => tf.tensor(data, shape, dtype);
+    if (form instanceof tf.Tensor) return tensor(outputs.value!) as R;
+    if (Array.isArray(form)) return Object.values(outputs).map(tensor) as R;
+    return Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, tensor(value)])) as R;
+  };
+
+  return Object.defineProperties(run, {
+    programs: { get: () => programs.size },
+    dispose: {
+      value: async () => {
+        const built = [...programs.values()];
+        programs.clear();
+        for (const one of built) await (await one).program.dispose();
+      },
+    },
+  }) as Compiled<A, R>;
+}

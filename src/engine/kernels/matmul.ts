@@ -1,0 +1,70 @@
+/** Matrix products. */
+import { backend_util } from "@tensorflow/tfjs";
+import type { Graph, Value } from "../graph";
+import { add, elementwise } from "./elementwise";
+import { cast, type Emit, toFloat, transpose } from "./emit";
+
+/** x with its last two axes exchanged. */
+function swap(g: Graph, x: Value): Value {
+  const perm = x.shape.map((_, i) => i);
+  [perm[perm.length - 1], perm[perm.length - 2]] = [perm.length - 2, perm.length - 1];
+  return transpose(g, x, perm);
+}
+
+/**
+ * a·b over the last two axes, leading axes broadcast.
+ * On the CPU ONNX Runtime's FusedMatMul reads a transposed operand in place; elsewhere it would fall back to the CPU,
+ * so the transpose is an operator of its own (and of a frozen weight it is done once, when the session is built).
+ */
+export function matMul(g: Graph, a: Value, b: Value, transposeA: boolean, transposeB: boolean): Value {
+  const [rows, inner] = transposeA ? [a.shape.at(-1)!, a.shape.at(-2)!] : [a.shape.at(-2)!, a.shape.at(-1)!];
+  const [innerB, columns] = transposeB
+    ? [b.shape.at(-1)!, b.shape.at(-2)!]
+    : [b.shape.at(-2)!, b.shape.at(-1)!];
+  if (inner !== innerB) {
+    throw new Error(`matMul: inner dimensions differ: ${inner} of [${a.shape}], ${innerB} of [${b.shape}]`);
+  }
+  if (a.dtype !== "float32" && g.device !== "cpu") {
+    return cast(g, matMul(g, toFloat(g, a), toFloat(g, b), transposeA, transposeB), a.dtype);
+  }
+  const batch = backend_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
+  const type = { shape: [...batch, rows, columns], dtype: a.dtype };
+  if (!transposeA && !transposeB) return g.op("MatMul", [a, b], type);
+  if (g.device === "cpu" && a.dtype === "float32") {
+    const attributes = { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 };
+    return g.op("FusedMatMul", [a, b], type, attributes, "com.microsoft");
+  }
+  return g.op("MatMul", [transposeA ? swap(g, a) : a, transposeB ? swap(g, b) : b], type);
+}
+
+/** The kernels that tfjs's fused layers name as activations. */
+const ACTIVATIONS: Record<string, string> = {
+  linear: "Identity",
+  relu: "Relu",
+  relu6: "Relu6",
+  elu: "Elu",
+  prelu: "Prelu",
+  leakyrelu: "LeakyRelu",
+  sigmoid: "Sigmoid",
+};
+
+export const products: Record<string, Emit> = {
+  BatchMatMul: (g, { a, b }, { transposeA, transposeB }) => matMul(g, a!, b!, transposeA, transposeB),
+  _FusedMatMul: (g, { a, b, bias, preluActivationWeights }, attrs) => {
+    const product = matMul(g, a!, b!, attrs.transposeA, attrs.transposeB);
+    const sum = bias ? add(g, product, bias) : product;
+    const activate = elementwise[ACTIVATIONS[attrs.activation ?? "linear"]!]!;
+    return activate(g, { x: sum, alpha: preluActivationWeights! }, { alpha: attrs.leakyreluAlpha });
+  },
+  Einsum: (g, inputs, attrs) => {
+    const operands = Object.values(inputs);
+    const equation: string = attrs.equation.replace(/\s/g, "");
+    const [terms, output] = equation.split("->") as [string, string];
+    const size = new Map<string, number>();
+    for (const [i, term] of terms.split(",").entries()) {
+      for (const [j, axis] of [...term].entries()) size.set(axis, operands[i]!.shape[j]!);
+    }
+    const shape = [...output].map((axis) => size.get(axis)!);
+    return g.op("Einsum", operands, { shape, dtype: operands[0]!.dtype }, { equation });
+  },
+};

@@ -1,0 +1,103 @@
+/**
+ * Traced functions as native programs: graph → ONNX model → ONNX Runtime session.
+ */
+import type * as tf from "@tensorflow/tfjs";
+import * as ort from "onnxruntime-node";
+import { record } from "./backend";
+import { defaultDevice, type Device } from "./device";
+import { type DType, sizeOf, type TypedArray } from "./graph";
+import { writeModel } from "./onnx";
+
+/** A tensor in ordinary memory, row-major. bool is 0 or 1 in a Uint8Array. */
+export interface HostArray {
+  data: TypedArray;
+  shape: number[];
+  dtype: DType;
+}
+
+export interface InputSpec {
+  shape: number[];
+  dtype: DType;
+}
+
+export type Tensors = Record<string, tf.Tensor>;
+
+export interface TraceOptions {
+  /** The execution provider; by default what `device()` reports. */
+  device?: Device;
+  /** Threads of one operator on the CPU; by default one per physical core. */
+  threads?: number;
+  /** ONNX Runtime's own session options, over the ones chosen here. */
+  session?: ort.InferenceSession.SessionOptions;
+}
+
+const ARRAY = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
+
+/** A compiled function of named arrays. Holds native memory until `dispose`. */
+export class Program {
+  private closed = false;
+
+  constructor(
+    private readonly session: ort.InferenceSession,
+    readonly inputs: Record<string, InputSpec>,
+    readonly outputs: string[],
+    readonly device: Device,
+  ) {}
+
+  /**
+   * Runs once. Arrays are read in place and must not change before the promise resolves.
+   * @throws when an input is missing, unknown, or differs in length or type from what was traced
+   */
+  async run(inputs: Record<string, TypedArray>): Promise<Record<string, HostArray>> {
+    if (this.closed) throw new Error("This program was disposed and cannot run any more.");
+    const feeds: Record<string, ort.Tensor> = {};
+    for (const [name, { shape, dtype }] of Object.entries(this.inputs)) {
+      const data = inputs[name];
+      const want = `${ARRAY[dtype].name} of ${sizeOf(shape)} elements (shape [${shape}])`;
+      if (!data) throw new Error(`Input "${name}" is missing: expected a ${want}.`);
+      if (data.length !== sizeOf(shape) || !(data instanceof ARRAY[dtype])) {
+        throw new Error(`Input "${name}": expected a ${want}, got a ${data.constructor.name} of ${data.length}.`);
+      }
+      feeds[name] = new ort.Tensor(dtype, data as never, shape);
+    }
+    const results = await this.session.run(feeds);
+    const outputs: Record<string, HostArray> = {};
+    for (const name of this.outputs) {
+      const { data, dims, type } = results[`${name}:out`]!;
+      outputs[name] = { data: data as TypedArray, shape: [...dims], dtype: type as DType };
+    }
+    return outputs;
+  }
+
+  async dispose(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await this.session.release();
+  }
+}
+
+/**
+ * Runs `fn` once on recording tensors and builds the program that it describes.
+ * What `fn` closes over (tensors, typed arrays given to `tf.tensor`) becomes a frozen constant of the program.
+ *
+ * @param fn takes and returns records of tensors; ordinary tfjs on static shapes, gradients included
+ * @param inputs shape and dtype of each input
+ * @throws for an operator without a compiled form, for a read of a tensor's value inside `fn`, and what `fn` throws
+ */
+export async function trace(
+  fn: (inputs: Tensors) => Tensors,
+  inputs: Record<string, InputSpec>,
+  options: TraceOptions = {},
+): Promise<Program> {
+  const device = options.device ?? defaultDevice();
+  const { graph, outputs } = record(fn, inputs, device);
+  const { model, externalData } = writeModel(graph, outputs);
+  const session = await ort.InferenceSession.create(model, {
+    executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
+    ...(options.threads && { intraOpNumThreads: options.threads }),
+    externalData,
+    logSeverityLevel: 3,
+    ...options.session,
+  });
+  return new Program(session, inputs, Object.keys(outputs), device);
+}

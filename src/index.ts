@@ -1,0 +1,44 @@
+/** loralab: low-rank fine-tuning of real language models, to look into. This is the whole public API. */
+export {
+  full,
+  type LoraAdapter,
+  type LoraSettings,
+  linearLayers,
+  loadAdapter,
+  lora,
+  saveAdapter,
+  type Targets,
+} from "./adapters";
+export * from "./display";
+export {
+  type Compiled,
+  compile,
+  crossEntropy,
+  type Device,
+  type DeviceReport,
+  device,
+  type EagerReport,
+  eager,
+  type HostArray,
+  Program,
+  Random,
+  rmsNorm,
+  trace,
+} from "./engine";
+export {
+  type Adapter,
+  type AdapterContext,
+  type Base,
+  type GenerateOptions,
+  type Generation,
+  generateBatch,
+  LanguageModel,
+  type Layers,
+  loadModel,
+  type Method,
+  type ModelConfig,
+  Parameters,
+  stream,
+  Tokenizer,
+} from "./model";
+export * from "./train";

@@ -1,0 +1,49 @@
+/**
+ * What a fine-tuning method is to the model. A method is bound to a base model by `attach`; the adapter that comes of it
+ * owns trainable arrays and changes the layers, and that is all the model, the trainer and the displays know of it.
+ */
+import type * as tf from "@tensorflow/tfjs";
+import type { HostArray, Random } from "../engine";
+import type { ModelConfig } from "./config";
+import type { Parameters } from "./parameters";
+import type { Layers } from "./transformer";
+
+/** The frozen model that an adapter is made for. */
+export interface Base {
+  config: ModelConfig;
+  /** Name → float32 weight, as in the checkpoint. */
+  weights: ReadonlyMap<string, HostArray>;
+}
+
+/** What an adapter has at hand while the forward pass is recorded. */
+export interface AdapterContext {
+  config: ModelConfig;
+  /** A frozen weight of the base, by its name in the checkpoint. */
+  weight(name: string): tf.Tensor;
+  /** A trainable array, by its name in `parameters`. */
+  parameter(name: string): tf.Tensor;
+  /** Present while training: where dropout draws from. */
+  random?: Random;
+}
+
+export interface Adapter {
+  /** The method's name: "lora", "full" … */
+  readonly method: string;
+  /** The settings it was made with, complete with defaults. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly parameters: Parameters;
+  /** The layers of the base, changed. */
+  layers(base: Layers, context: AdapterContext): Layers;
+  /** The base's weights with the adapter folded in: only those that change, by name. */
+  merged(base: Base): Map<string, HostArray>;
+}
+
+/** A method with its settings, not yet bound to a model. */
+export interface Method {
+  readonly method: string;
+  /**
+   * @param seed of the initial values
+   * @throws when the settings do not fit the model
+   */
+  bind(base: Base, seed: number): Adapter;
+}

@@ -1,0 +1,238 @@
+/**
+ * A language model as users hold it: frozen weights, a tokenizer, and any number of named adapters of which at most one
+ * is in use.
+ *
+ * Models are values: `attach`, `use`, `detach` and `merge` return another model and change none. They share the weights,
+ * which nothing ever writes to, and the adapters, which `train` updates; so a base stays the base, bit for bit.
+ */
+import * as tf from "@tensorflow/tfjs";
+import {
+  type HostArray,
+  type InputSpec,
+  type Program,
+  type Random,
+  type Tensors,
+  type TraceOptions,
+  trace,
+} from "../engine";
+import type { Adapter, Method } from "./adapter";
+import type { ModelConfig } from "./config";
+import { type GenerateOptions, type Generation, generate } from "./generate";
+import { readModelFolder, resolveModelFolder } from "./load";
+import type { Tokenizer } from "./tokenizer";
+import { baseLayers, hiddenStates, type Layers, logits } from "./transformer";
+
+interface Contents {
+  name: string;
+  config: ModelConfig;
+  weights: ReadonlyMap<string, HostArray>;
+  tokenizer?: Tokenizer;
+}
+
+/** Programs by what they were traced from: these contents with that adapter, or (under the contents) with none. */
+const programs = new WeakMap<Contents, WeakMap<object, Map<string, Promise<Program>>>>();
+
+export class LanguageModel {
+  readonly name: string;
+  readonly config: ModelConfig;
+  /** Name → float32 weight, frozen. */
+  readonly weights: ReadonlyMap<string, HostArray>;
+  constructor(
+    private readonly contents: Contents,
+    /** All adapters by name. */
+    readonly adapters: ReadonlyMap<string, Adapter> = new Map(),
+    /** The name of the adapter in use. */
+    readonly active?: string,
+    /** For a merged model, the one that it was merged from. */
+    private readonly unmerged?: LanguageModel,
+  ) {
+    ({ name: this.name, config: this.config, weights: this.weights } = contents);
+  }
+
+  /** The adapter in use, if any. */
+  get adapter(): Adapter | undefined {
+    return this.active === undefined ? undefined : this.adapters.get(this.active);
+  }
+
+  get tokenizer(): Tokenizer {
+    if (!this.contents.tokenizer) {
+      throw new Error(
+        `${this.name} has no tokenizer: its folder has no tokenizer.json. Work with token ids instead.`,
+      );
+    }
+    return this.contents.tokenizer;
+  }
+
+  /** Number of weights of the base, adapters not counted. */
+  get parameterCount(): number {
+    return [...this.weights.values()].reduce((sum, { data }) => sum + data.length, 0);
+  }
+
+  /** Number of weights that training would change. */
+  get trainableCount(): number {
+    return this.adapter?.parameters.size ?? 0;
+  }
+
+  /**
+   * This model with a new adapter, in use.
+   * @param seed of the adapter's initial values
+   * @throws when the name is taken and when the method's settings do not fit the model
+   */
+  attach(
+    method: Method,
+    { name = "default", seed = 0 }: { name?: string; seed?: number } = {},
+  ): LanguageModel {
+    if (this.adapters.has(name)) {
+      throw new Error(
+        `There is an adapter named "${name}" already; give the new one another name: attach(…, { name: "…" }).`,
+      );
+    }
+    return this.withAdapter(name, method.bind(this, seed));
+  }
+
+  /** This model with an adapter that exists already, for instance one read from a file. */
+  withAdapter(name: string, adapter: Adapter): LanguageModel {
+    return new LanguageModel(this.contents, new Map([...this.adapters, [name, adapter]]), name);
+  }
+
+  /** This model with another of its adapters in use, or none for `null`. All stay attached. */
+  use(name: string | null): LanguageModel {
+    if (name !== null && !this.adapters.has(name)) {
+      throw new Error(
+        `There is no adapter "${name}"; attached are ${[...this.adapters.keys()].join(", ") || "none"}.`,
+      );
+    }
+    return new LanguageModel(this.contents, this.adapters, name ?? undefined);
+  }
+
+  /** This model without an adapter; without any when no name is given, which is the base. */
+  detach(name?: string): LanguageModel {
+    if (name === undefined) return new LanguageModel(this.contents);
+    this.use(name); // for its error
+    const rest = new Map([...this.adapters].filter(([key]) => key !== name));
+    return new LanguageModel(this.contents, rest, this.active === name ? undefined : this.active);
+  }
+
+  /**
+   * The adapter in use folded into the weights: W + ΔW, an ordinary model without adapters that costs nothing extra to
+   * run. Weights that do not change are shared with this model.
+   */
+  merge(): LanguageModel {
+    const { adapter } = this;
+    if (!adapter) throw new Error("merge: no adapter is in use; attach one first, or choose one with use().");
+    const weights = new Map([...this.weights, ...adapter.merged(this)]);
+    return new LanguageModel({ ...this.contents, weights }, new Map(), undefined, this);
+  }
+
+  /** The model that this one was merged from: exactly, since merging changed nothing of it. */
+  unmerge(): LanguageModel {
+    if (!this.unmerged) throw new Error("unmerge: this model is not a merged one.");
+    return this.unmerged;
+  }
+
+  /**
+   * The layers with the adapter in use, for code that is being traced.
+   * @param trainable the adapter's arrays in the order of `adapter.parameters.names`; its current values by default
+   * @param random given while training, for dropout
+   */
+  layers(trainable?: tf.Tensor[], random?: Random): Layers {
+    const weight = (name: string) => {
+      const array = this.weights.get(name);
+      if (!array) throw new Error(`${this.name} has no weight ${name}`);
+      return tf.tensor(array.data, array.shape, array.dtype);
+    };
+    const base = baseLayers(this.config, weight);
+    const { adapter, config } = this;
+    if (!adapter) return base;
+    const { names, flat } = adapter.parameters;
+    const tensors = trainable ?? adapter.parameters.split(tf.tensor1d(flat, "float32"));
+    const byName = new Map(names.map((name, i) => [name, tensors[i]!]));
+    return adapter.layers(base, { config, weight, parameter: (name) => byName.get(name)!, random });
+  }
+
+  private get programs(): Map<string, Promise<Program>> {
+    const key = this.adapter ?? this.contents;
+    const ofContents = programs.get(this.contents) ?? new WeakMap();
+    const found = ofContents.get(key) ?? new Map();
+    programs.set(this.contents, ofContents.set(key, found));
+    return found;
+  }
+
+  /**
+   * A program of this model, built once for each key. `body` gets the layers, with the adapter's trainable values as an
+   * input, so that training does not make the program stale.
+   */
+  program(
+    key: string,
+    body: (layers: Layers, inputs: Tensors) => Tensors,
+    inputs: Record<string, InputSpec>,
+    options?: TraceOptions,
+  ): Promise<Program> {
+    const { programs } = this;
+    const id = `${key} ${JSON.stringify(inputs)} ${options?.device ?? ""}`;
+    const known = programs.get(id);
+    if (known) return known;
+    const specs = this.adapter
+      ? { ...inputs, parameters: { shape: [this.trainableCount], dtype: "float32" as const } }
+      : inputs;
+    const trainable = (x: Tensors) => this.adapter?.parameters.split(x.parameters as tf.Tensor1D);
+    const built = trace((x) => body(this.layers(trainable(x)), x), specs, options);
+    built.catch(() => programs.delete(id));
+    programs.set(id, built);
+    return built;
+  }
+
+  /** What every program of this model needs besides its own inputs. */
+  get programInputs(): Record<string, Float32Array> {
+    return this.adapter ? { parameters: this.adapter.parameters.flat } : {};
+  }
+
+  /**
+   * Next-token logits at every position.
+   * @param ids token ids of one text, or of several of equal length
+   * @returns float32 [batch, seq, vocabSize]
+   */
+  async logits(ids: number[] | number[][], options?: TraceOptions): Promise<HostArray> {
+    const rows = Array.isArray(ids[0]) ? (ids as number[][]) : [ids as number[]];
+    const shape = [rows.length, rows[0]!.length];
+    if (rows.some((row) => row.length !== shape[1])) {
+      throw new Error(
+        `logits: texts must have equal lengths, got ${rows.map((row) => row.length).join(", ")}`,
+      );
+    }
+    const { config } = this;
+    const program = await this.program(
+      "logits",
+      (layers, x) => ({
+        logits: logits(layers, hiddenStates(config, layers, x.ids as tf.Tensor2D).hidden),
+      }),
+      { ids: { shape, dtype: "int32" } },
+      options,
+    );
+    const out = await program.run({ ids: Int32Array.from(rows.flat()), ...this.programInputs });
+    return { ...out.logits!, shape: [...shape, config.vocabSize] };
+  }
+
+  /** Continues a text. See `GenerateOptions`; the defaults are greedy. */
+  generate(prompt: string, options: GenerateOptions = {}): Promise<Generation> {
+    return generate(this, prompt, options);
+  }
+
+  /** Frees the native memory of this model's programs; they are built again when needed. */
+  async dispose(): Promise<void> {
+    const { programs } = this;
+    const built = [...programs.values()];
+    programs.clear();
+    for (const program of built) await (await program).dispose();
+  }
+}
+
+/**
+ * Reads a model: the name of one that comes with loralab ("small", "nano"), or a folder in Hugging Face's layout.
+ * @throws naming what is missing or does not fit
+ */
+export async function loadModel(nameOrPath: string): Promise<LanguageModel> {
+  const files = await readModelFolder(nameOrPath);
+  const name = resolveModelFolder(nameOrPath).split(/[\\/]/).at(-1)!;
+  return new LanguageModel({ name, ...files });
+}

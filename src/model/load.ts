@@ -1,0 +1,112 @@
+/**
+ * A model folder in Hugging Face's layout (config.json, tokenizer.json, model.safetensors), read into memory and
+ * written back. Nothing is taken on trust: every weight that the configuration implies must be there, in its shape, and
+ * no other.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import type { HostArray } from "../engine";
+import { checkpointShapes, readCheckpoint, writeCheckpoint } from "./checkpoint";
+import { configToJson, type ModelConfig, parseConfig } from "./config";
+import { readJson, writeJson } from "./files";
+import type { FloatFormat } from "./safetensors";
+import { loadTokenizer, type Tokenizer } from "./tokenizer";
+import { weightShapes } from "./transformer";
+
+export interface ModelFiles {
+  config: ModelConfig;
+  /** Name → float32 weight. */
+  weights: Map<string, HostArray>;
+  /** Absent when the folder has no tokenizer.json. */
+  tokenizer?: Tokenizer;
+}
+
+/**
+ * Folder of a model: a path to a folder with a config.json, or the name of a model that comes with the package.
+ * Throws with the names that exist.
+ */
+export function resolveModelFolder(nameOrPath: string): string {
+  const shipped = join(packageRoot(), "models");
+  for (const folder of [resolve(nameOrPath), join(shipped, nameOrPath)]) {
+    if (existsSync(join(folder, "config.json"))) return folder;
+  }
+  const names = existsSync(shipped)
+    ? readdirSync(shipped).filter((n) => existsSync(join(shipped, n, "config.json")))
+    : [];
+  throw new Error(
+    `no model ${JSON.stringify(nameOrPath)}: expected a folder with config.json, tokenizer.json and model.safetensors, ` +
+      `or one of the models that come with loralab: ${names.join(", ") || "none is installed"}`,
+  );
+}
+
+/** Reads and checks a model. Weights of any float format arrive as float32. */
+export async function readModelFolder(nameOrPath: string): Promise<ModelFiles> {
+  const folder = resolveModelFolder(nameOrPath);
+  const config = parseConfig(await readJson(join(folder, "config.json")));
+  const expected = weightShapes(config);
+  checkShapes(folder, expected, await checkpointShapes(folder));
+  const stored = await readCheckpoint(folder, new Set(expected.keys()));
+  // In the model's own order, whatever the file's.
+  const weights = new Map([...expected.keys()].map((name) => [name, stored.get(name)!]));
+  for (const [name, { dtype }] of weights) {
+    if (dtype !== "float32")
+      throw new Error(`${folder}: ${name}: expected a floating-point tensor, got ${dtype}`);
+  }
+  const tokenizer = existsSync(join(folder, "tokenizer.json"))
+    ? await loadTokenizer(folder, config)
+    : undefined;
+  if (tokenizer && tokenizer.vocabSize > config.vocabSize) {
+    throw new Error(
+      `${folder}: tokenizer.json has ${tokenizer.vocabSize} tokens, the embedding only ${config.vocabSize} rows`,
+    );
+  }
+  return { config, weights, tokenizer };
+}
+
+/** Writes a model so that readModelFolder and transformers read it back. `format` is how weights are stored. */
+export async function writeModelFolder(
+  folder: string,
+  { config, weights, tokenizer }: ModelFiles,
+  { format = "F32", shardBytes }: { format?: FloatFormat; shardBytes?: number } = {},
+): Promise<void> {
+  const shapes = new Map([...weights].map(([name, { shape }]) => [name, shape]));
+  checkShapes(folder, weightShapes(config), shapes);
+  await mkdir(folder, { recursive: true });
+  await writeCheckpoint(folder, weights, { format, shardBytes });
+  const dtype = { F32: "float32", F16: "float16", BF16: "bfloat16" }[format];
+  await writeJson(join(folder, "config.json"), { ...configToJson(config), torch_dtype: dtype, dtype });
+  for (const [file, text] of tokenizer?.files ?? []) await writeFile(join(folder, file), text);
+}
+
+/** Buffers that some files carry though they follow from the configuration. */
+const DERIVED = /\.rotary_emb\.inv_freq$/;
+
+function checkShapes(folder: string, expected: Map<string, number[]>, found: Map<string, number[]>): void {
+  // A tied head that is stored all the same is the embedding once more.
+  const ignored = (name: string) => DERIVED.test(name) || (name === "lm_head.weight" && !expected.has(name));
+  const missing = [...expected.keys()].filter((name) => !found.has(name));
+  const unexpected = [...found.keys()].filter((name) => !expected.has(name) && !ignored(name));
+  const illShaped = [...expected].flatMap(([name, shape]) => {
+    const got = found.get(name);
+    return got && `${got}` !== `${shape}` ? [`${name} is [${got}], expected [${shape}]`] : [];
+  });
+  const problems = [list("missing", missing), list("unexpected", unexpected), list("ill-shaped", illShaped)];
+  if (problems.some(Boolean)) {
+    throw new Error(`${folder}: the weights do not fit config.json: ${problems.filter(Boolean).join("; ")}`);
+  }
+}
+
+const list = (what: string, names: string[]) =>
+  names.length === 0
+    ? ""
+    : `${names.length} ${what}: ${names.slice(0, 3).join(", ")}${names.length > 3 ? ", …" : ""}`;
+
+/** The folder of loralab's package.json, from src as well as from dist. */
+function packageRoot(): string {
+  for (let folder = __dirname; folder !== dirname(folder); folder = dirname(folder)) {
+    const manifest = join(folder, "package.json");
+    if (existsSync(manifest) && JSON.parse(readFileSync(manifest, "utf8")).name === "loralab") return folder;
+  }
+  throw new Error(`no package.json of loralab above ${__dirname}; is the installation complete?`);
+}

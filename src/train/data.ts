@@ -1,0 +1,168 @@
+/**
+ * From texts to batches of fixed shape.
+ *
+ * A sequence of tokens x₀ … xₙ teaches n predictions: xᵢ₊₁ from x₀ … xᵢ. Of a question with its answer only those in the
+ * answer are supervised (by default); only where a prediction is supervised does the model compute logits at all.
+ */
+import { generator } from "../engine";
+import type { Tokenizer } from "../model/tokenizer";
+
+/** A prompt with the completion to learn, or a plain text to learn as a whole. */
+export type Example = { prompt: string; completion: string } | { text: string } | string;
+
+export interface Sequence {
+  ids: number[];
+  /** Predictions at positions from here on are supervised: 0 for all, or the last token of the prompt. */
+  from: number;
+}
+
+/** Number of supervised predictions. */
+export const supervised = ({ ids, from }: Sequence): number => ids.length - 1 - from;
+
+/**
+ * Tokenizes examples; each ends with the end-of-text token.
+ * @param completionOnly whether only the completion is supervised
+ * @throws for an empty list and for an example longer than `context` (names it)
+ */
+export function encode(
+  tokenizer: Tokenizer,
+  examples: readonly Example[],
+  { context, completionOnly = true }: { context: number; completionOnly?: boolean },
+): Sequence[] {
+  if (examples.length === 0) throw new Error("The training data is empty: expected at least one example.");
+  return examples.map((example, i) => {
+    const [prompt, completion] =
+      typeof example === "string"
+        ? ["", example]
+        : "text" in example
+          ? ["", example.text]
+          : [example.prompt, example.completion];
+    const promptIds = prompt === "" ? [] : tokenizer.encode(prompt);
+    const completionIds = tokenizer.encode(completion, { special: prompt === "" });
+    const ids = [...promptIds, ...completionIds, ...tokenizer.eosIds.slice(0, 1)];
+    const shown = JSON.stringify((prompt + completion).slice(0, 40));
+    if (ids.length - 1 > context) {
+      throw new Error(
+        `Example ${i} (${shown}…) has ${ids.length} tokens; the model's context is ${context}. ` +
+          "Shorten it, or cut long texts with chunks().",
+      );
+    }
+    if (ids.length < 2) throw new Error(`Example ${i} (${shown}) has no token to predict.`);
+    return { ids, from: completionOnly && promptIds.length > 0 ? promptIds.length - 1 : 0 };
+  });
+}
+
+/** Cuts a long text into pieces of at most `tokens` tokens each, as examples. Pieces shorter than two are left out. */
+export function chunks(tokenizer: Tokenizer, text: string, tokens: number): Example[] {
+  const ids = tokenizer.encode(text, { special: false });
+  const pieces: Example[] = [];
+  for (let at = 0; at + 1 < ids.length; at += tokens) {
+    pieces.push({ text: tokenizer.decode(ids.slice(at, at + tokens)) });
+  }
+  return pieces;
+}
+
+/** One row of a batch: one sequence, or several packed end to end. */
+export type Row = Sequence[];
+
+/** The arrays of one batch, in the shapes that the training program was built for. */
+export interface Batch {
+  /** int32 [rows, length]; padded with 0. */
+  ids: Int32Array;
+  /** Places in [rows · length] whose predictions are supervised, the tokens to predict there, and 1 (0 for padding). */
+  places: Int32Array;
+  targets: Int32Array;
+  mask: Float32Array;
+  /** Supervised predictions before the padding. */
+  count: number;
+  /** Tokens that are not padding. */
+  tokens: number;
+  /** int32 [rows, length], only for packed rows: which sequence a token belongs to (from 1), its position in it. */
+  segments?: Int32Array;
+  positions?: Int32Array;
+}
+
+/**
+ * @param length of each row
+ * @param capacity room for supervised predictions; when it is rows · length, prediction i stands at place i
+ */
+export function batch(rows: readonly Row[], length: number, capacity: number, packed: boolean): Batch {
+  const size = rows.length * length;
+  const ids = new Int32Array(size);
+  const segments = packed ? new Int32Array(size) : undefined;
+  const positions = packed ? new Int32Array(size) : undefined;
+  const places = new Int32Array(capacity);
+  const targets = new Int32Array(capacity);
+  const mask = new Float32Array(capacity);
+  let count = 0;
+  let tokens = 0;
+  rows.forEach((row, r) => {
+    let at = r * length;
+    row.forEach((sequence, s) => {
+      for (let i = 0; i + 1 < sequence.ids.length; i++, at++, tokens++) {
+        ids[at] = sequence.ids[i]!;
+        if (segments) segments[at] = s + 1;
+        if (positions) positions[at] = i;
+        if (i < sequence.from) continue;
+        const slot = capacity === size ? at : count;
+        places[slot] = at;
+        targets[slot] = sequence.ids[i + 1]!;
+        mask[slot] = 1;
+        count++;
+      }
+    });
+  });
+  return { ids, places, targets, mask, count, tokens, segments, positions };
+}
+
+/** Endless rows in an order that depends on nothing but the seed: every sequence once, shuffled anew, and so on. */
+export class Rows {
+  private queue: Row[] = [];
+  private epochs = 0;
+
+  /** @param packedLength when given, sequences are packed into rows of this length */
+  constructor(
+    private readonly sequences: readonly Sequence[],
+    private readonly seed: number,
+    private readonly packedLength?: number,
+  ) {}
+
+  /** How many times all sequences have been begun. */
+  get epoch(): number {
+    return this.epochs;
+  }
+
+  next(count: number): Row[] {
+    while (this.queue.length < count) {
+      const order = shuffle(this.sequences, generator(this.seed + 7919 * this.epochs++));
+      const packed = this.packedLength ? pack(order, this.packedLength) : order.map((sequence) => [sequence]);
+      this.queue.push(...packed);
+    }
+    return this.queue.splice(0, count);
+  }
+}
+
+/** Fisher–Yates. */
+export function shuffle<T>(items: readonly T[], random: () => number): T[] {
+  const out = [...items];
+  for (let i = out.length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1));
+    [out[i], out[j]] = [out[j]!, out[i]!];
+  }
+  return out;
+}
+
+/** First fit: each sequence goes into the first row that has room for it. */
+export function pack(sequences: readonly Sequence[], length: number): Row[] {
+  const rows: { row: Row; free: number }[] = [];
+  let open = 0; // rows before this one are too full to look at
+  for (const sequence of sequences) {
+    const need = sequence.ids.length - 1;
+    let fit = rows.slice(open).find(({ free }) => free >= need);
+    if (!fit) rows.push((fit = { row: [], free: length }));
+    fit.row.push(sequence);
+    fit.free -= need;
+    while (open < rows.length && rows[open]!.free < 2) open++;
+  }
+  return rows.map(({ row }) => row);
+}

@@ -1,0 +1,41 @@
+/** Measuring a model on held-out data. */
+import type { TraceOptions } from "../engine";
+import type { LanguageModel } from "../model/language-model";
+import { batch, encode, type Example, supervised } from "./data";
+import { batchInputs, lossProgram } from "./step";
+
+export interface EvaluateOptions {
+  /** Whether of an example with a prompt only the completion counts. Default true. */
+  completionOnly?: boolean;
+  /** Rows that are computed at once. Default 8. */
+  batchSize?: number;
+  engine?: TraceOptions;
+}
+
+/** Mean loss over all supervised predictions of the examples, in nats per token, with the adapter in use. */
+export async function evaluateLoss(
+  model: LanguageModel,
+  examples: readonly Example[],
+  { completionOnly = true, batchSize = 8, engine }: EvaluateOptions = {},
+): Promise<number> {
+  const sequences = encode(model.tokenizer, examples, { context: model.config.contextLength, completionOnly });
+  // Similar lengths together: less padding, few shapes.
+  sequences.sort((a, b) => a.ids.length - b.ids.length);
+  let nats = 0;
+  let count = 0;
+  for (let at = 0; at < sequences.length; at += batchSize) {
+    const rows = sequences.slice(at, at + batchSize);
+    const longest = Math.max(...rows.map(({ ids }) => ids.length - 1));
+    const length = Math.min(model.config.contextLength, Math.ceil(longest / 32) * 32);
+    const most = rows.reduce((sum, row) => sum + supervised(row), 0);
+    const capacity = Math.min(batchSize * length, Math.ceil(most / 64) * 64);
+    const shape = { rows: batchSize, length, capacity, packed: false };
+    const padded = [...rows.map((row) => [row]), ...Array.from({ length: batchSize - rows.length }, () => [])];
+    const made = batch(padded, length, capacity, false);
+    const program = await lossProgram(model, shape, engine);
+    const { loss } = await program.run({ ...batchInputs(made, 1), ...model.programInputs });
+    nats += loss!.data[0]!;
+    count += made.count;
+  }
+  return nats / count;
+}

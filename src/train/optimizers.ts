@@ -1,0 +1,75 @@
+/**
+ * Optimizers on one flat vector of parameters. Each is a few element-wise operations; what changes from step to step
+ * (learning rate, bias corrections) enters as numbers, so that one compiled program serves the whole run.
+ */
+import * as tf from "@tensorflow/tfjs";
+
+export interface OptimizerSettings {
+  /** Decay rates of Adam's first and second moments; `beta1` is SGD's momentum. */
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  /** Decoupled weight decay, a fraction per unit of learning rate. */
+  weightDecay: number;
+}
+
+export interface Optimizer {
+  defaults: OptimizerSettings;
+  /** Names of the state vectors, each as long as the parameters and zero at the start. */
+  state: readonly string[];
+  /** The numbers that step `t` (from 1) needs, in the order in which `update` reads them. */
+  numbers(t: number, learningRate: number, settings: OptimizerSettings): number[];
+  /**
+   * @param decay 1 where weight decay applies, [size]; absent without weight decay
+   * @returns the new parameters followed by the new state
+   */
+  update(
+    parameters: tf.Tensor1D,
+    gradient: tf.Tensor1D,
+    state: tf.Tensor1D[],
+    numbers: tf.Tensor[],
+    settings: OptimizerSettings,
+    decay?: tf.Tensor1D,
+  ): tf.Tensor1D[];
+}
+
+/** v + x·(1 − β) where v was multiplied by β: the exponential moving average. */
+const average = (old: tf.Tensor1D, value: tf.Tensor1D, beta: number): tf.Tensor1D =>
+  tf.add(tf.mul(old, beta), tf.mul(value, 1 - beta));
+
+/**
+ * AdamW (Loshchilov & Hutter, arXiv:1711.05101), as in PyTorch:
+ *   θ ← θ·(1 − η·λ) − η·m̂ / (√v̂ + ε),   m̂ = m/(1 − β₁ᵗ),   v̂ = v/(1 − β₂ᵗ)
+ */
+export const adamw: Optimizer = {
+  defaults: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
+  state: ["first", "second"],
+  numbers: (t, learningRate, { beta1, beta2, weightDecay }) => [
+    learningRate / (1 - beta1 ** t),
+    1 / Math.sqrt(1 - beta2 ** t),
+    learningRate * weightDecay,
+  ],
+  update(parameters, gradient, [first, second], [stepSize, rootCorrection, shrink], settings, decay) {
+    const m = average(first!, gradient, settings.beta1);
+    const v = average(second!, tf.square(gradient), settings.beta2);
+    const denominator = tf.add(tf.mul(tf.sqrt(v), rootCorrection!), settings.epsilon);
+    const step = tf.div(tf.mul(m, stepSize!), denominator) as tf.Tensor1D;
+    const shrunk = decay ? tf.sub(parameters, tf.mul(parameters, tf.mul(decay, shrink!))) : parameters;
+    return [tf.sub(shrunk, step), m, v] as tf.Tensor1D[];
+  },
+};
+
+/** Stochastic gradient descent with momentum, as in PyTorch: u ← β·u + g, θ ← θ·(1 − η·λ) − η·u. */
+export const sgd: Optimizer = {
+  defaults: { beta1: 0, beta2: 0, epsilon: 0, weightDecay: 0 },
+  state: ["velocity"],
+  numbers: (_t, learningRate, { weightDecay }) => [learningRate, learningRate * weightDecay],
+  update(parameters, gradient, [velocity], [rate, shrink], settings, decay) {
+    const u = tf.add(tf.mul(velocity!, settings.beta1), gradient);
+    const shrunk = decay ? tf.sub(parameters, tf.mul(parameters, tf.mul(decay, shrink!))) : parameters;
+    return [tf.sub(shrunk, tf.mul(u, rate!)), u] as tf.Tensor1D[];
+  },
+};
+
+export const OPTIMIZERS = { adamw, sgd };
+export type OptimizerName = keyof typeof OPTIMIZERS;

@@ -1,0 +1,70 @@
+/** The record of a training run: what was asked for, what happened at each step, and how it ended. */
+import type { LanguageModel } from "../model/language-model";
+
+/** One optimizer step. */
+export interface StepRecord {
+  /** From 1. */
+  step: number;
+  /** Mean loss of the step's supervised predictions, before the update, in nats per token. */
+  loss: number;
+  learningRate: number;
+  /** Norm of the whole gradient before clipping. */
+  gradientNorm: number;
+  /** Tokens that the model read, padding not counted. */
+  tokens: number;
+  /** Wall time of the step in milliseconds. */
+  milliseconds: number;
+}
+
+/** One evaluation during training. */
+export interface EvaluationRecord {
+  /** After which step; 0 is before the first. */
+  step: number;
+  /** Value by name: "loss" for held-out data, others for measures of the user's own. */
+  values: Record<string, number>;
+  milliseconds: number;
+}
+
+/** How a run ended: all steps done, stopped by its signal, or ended by a loss that is not a number. */
+export type RunStatus = "running" | "finished" | "stopped" | "diverged";
+
+export class Run {
+  readonly steps: StepRecord[] = [];
+  readonly evaluations: EvaluationRecord[] = [];
+  status: RunStatus = "running";
+  /** Time to trace the step and build its program, in milliseconds. */
+  compileMilliseconds = 0;
+
+  constructor(
+    readonly model: LanguageModel,
+    /** The settings, complete with defaults. */
+    readonly settings: Readonly<Record<string, unknown>> & { readonly steps: number },
+    /** Times that the data has been gone through, begun ones included. */
+    public epoch = 0,
+  ) {}
+
+  get losses(): number[] {
+    return this.steps.map(({ loss }) => loss);
+  }
+
+  /** Training time without compiling and evaluating, in seconds. */
+  get seconds(): number {
+    return this.steps.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / 1000;
+  }
+
+  /** Over the last ten steps, so that a slow start does not linger in it; 0 before the first. */
+  get tokensPerSecond(): number {
+    const last = this.steps.slice(-10);
+    const milliseconds = last.reduce((sum, step) => sum + step.milliseconds, 0);
+    return milliseconds === 0 ? 0 : (1000 * last.reduce((sum, { tokens }) => sum + tokens, 0)) / milliseconds;
+  }
+
+  /** Seconds that the remaining steps will take at the pace of the last ten; 0 when none remain. */
+  get secondsLeft(): number {
+    const last = this.steps.slice(-10);
+    const done = this.steps.at(-1)?.step ?? 0;
+    if (this.status !== "running" || last.length === 0) return 0;
+    const pace = last.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / last.length;
+    return ((this.settings.steps - done) * pace) / 1000;
+  }
+}

@@ -1,0 +1,12 @@
+/** Runs the command line from its sources, as a user would run it built. */
+import { spawnSync } from "node:child_process";
+import path from "node:path";
+
+const entry = path.join(__dirname, "../../bin/loralab.ts");
+
+export function loralab(args: string[], env: NodeJS.ProcessEnv = {}) {
+  return spawnSync(process.execPath, ["--require", require.resolve("tsx/cjs"), entry, ...args], {
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+  });
+}

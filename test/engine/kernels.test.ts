@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import * as tf from "@tensorflow/tfjs";
+import { kernels } from "../../src/engine/kernels";
+import { cases } from "./cases";
+import { checkCase } from "./check";
+
+describe("kernels, compiled for the CPU", () => {
+  const engine = tf.engine();
+  const { runKernel } = engine;
+  const exercised = new Set<string>();
+
+  before(() => {
+    engine.runKernel = (name, ...rest) => {
+      exercised.add(name);
+      return runKernel.call(engine, name, ...rest) as never;
+    };
+  });
+  after(() => {
+    engine.runKernel = runKernel;
+  });
+
+  for (const one of cases) {
+    it(`${one.name} computes what tfjs computes`, () => checkCase(one, 20, { device: "cpu" }));
+  }
+
+  it("are all exercised by the cases above", () => {
+    assert.deepEqual(Object.keys(kernels).filter((name) => !exercised.has(name)), []);
+  });
+});
