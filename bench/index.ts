@@ -5,7 +5,10 @@
 import { generateBench } from "./generate";
 import { stepBench } from "./step";
 
-const BENCHES: Record<string, () => Promise<Record<string, unknown>>> = { step: stepBench, generate: generateBench };
+const BENCHES: Record<string, () => Promise<Record<string, unknown>>> = {
+  step: stepBench,
+  generate: generateBench,
+};
 
 async function main(): Promise<void> {
   const [name] = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));

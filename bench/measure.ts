@@ -28,7 +28,9 @@ export async function inTurns(
   contenders: Record<string, Timed>,
   { rounds, times }: { rounds: number; times: number },
 ): Promise<Record<string, number[][]>> {
-  const results: Record<string, number[][]> = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]));
+  const results: Record<string, number[][]> = Object.fromEntries(
+    Object.keys(contenders).map((name) => [name, []]),
+  );
   for (const run of Object.values(contenders)) await run();
   for (let round = 0; round < rounds; round++) {
     for (const [name, run] of Object.entries(contenders)) {

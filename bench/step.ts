@@ -28,7 +28,11 @@ function inputs(model: LanguageModel, random: () => number): Record<string, Type
   return { ...batchInputs(made, made.count), ...updateInputs(UPDATE, 1, 1e-4), seed: Int32Array.of(1, 1) };
 }
 
-async function compiled(base: LanguageModel, method: Method, report: (milliseconds: number) => void): Promise<Timed> {
+async function compiled(
+  base: LanguageModel,
+  method: Method,
+  report: (milliseconds: number) => void,
+): Promise<Timed> {
   const model = base.attach(method);
   const start = performance.now();
   const program = await stepProgram(model, SHAPE, UPDATE);
@@ -105,7 +109,13 @@ export async function stepBench(): Promise<Record<string, unknown>> {
   };
 }
 
-async function eagerResults(backend: string, base: LanguageModel, method: Method, ours: Timed, rounds: number) {
+async function eagerResults(
+  backend: string,
+  base: LanguageModel,
+  method: Method,
+  ours: Timed,
+  rounds: number,
+) {
   process.env.LORALAB_EAGER = backend;
   try {
     const report = await eager();

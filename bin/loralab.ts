@@ -7,7 +7,11 @@
 import fs from "node:fs";
 import path from "node:path";
 import { Command, CommanderError } from "commander";
+import { deviceCommand } from "./commands/device";
+import { kernelCommands } from "./commands/kernel";
+import { notebooksCommand } from "./commands/notebooks";
 import { setupCommands } from "./commands/setup";
+import { startCommand } from "./commands/start";
 
 function createProgram(): Command {
   const program = new Command("loralab")
@@ -16,6 +20,10 @@ function createProgram(): Command {
     .helpOption("-h, --help", "print help; also after any command")
     .showHelpAfterError("(add --help for what is expected)")
     .exitOverride();
+  startCommand(program);
+  notebooksCommand(program);
+  kernelCommands(program);
+  deviceCommand(program);
   setupCommands(program);
   return program;
 }

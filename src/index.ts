@@ -30,7 +30,7 @@ export {
   type AdapterContext,
   type Base,
   type GenerateOptions,
-  type Generation,
+  Generation,
   generateBatch,
   LanguageModel,
   type Layers,

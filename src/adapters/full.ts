@@ -16,7 +16,10 @@ export function full(): Method {
         settings: {},
         parameters,
         layers: (_base, { config, parameter }) => baseLayers(config, parameter),
-        merged: () => new Map(parameters.entries().map(([name, array]) => [name, { ...array, data: array.data.slice() }])),
+        merged: () =>
+          new Map(
+            parameters.entries().map(([name, array]) => [name, { ...array, data: array.data.slice() }]),
+          ),
       };
     },
   };

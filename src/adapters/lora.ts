@@ -48,7 +48,14 @@ export interface LoraAdapter extends Adapter {
  */
 export function lora(settings: Partial<LoraSettings> = {}): Method {
   const rank = settings.rank ?? 8;
-  const all = { rank, alpha: rank, targets: "all-linear", dropout: 0, rsLoRA: false, ...settings } as LoraSettings;
+  const all = {
+    rank,
+    alpha: rank,
+    targets: "all-linear",
+    dropout: 0,
+    rsLoRA: false,
+    ...settings,
+  } as LoraSettings;
   check(all);
   return {
     method: "lora",
@@ -57,7 +64,8 @@ export function lora(settings: Partial<LoraSettings> = {}): Method {
 }
 
 function check({ rank, alpha, dropout }: LoraSettings): void {
-  if (!Number.isInteger(rank) || rank < 1) throw new Error(`lora: rank must be a whole number from 1, got ${rank}`);
+  if (!Number.isInteger(rank) || rank < 1)
+    throw new Error(`lora: rank must be a whole number from 1, got ${rank}`);
   if (!Number.isFinite(alpha)) throw new Error(`lora: alpha must be a number, got ${alpha}`);
   if (!(dropout >= 0 && dropout < 1)) throw new Error(`lora: dropout must be in [0, 1), got ${dropout}`);
 }
@@ -83,7 +91,8 @@ function bind(settings: LoraSettings, targets: LinearShape[], seed: number): Lor
 
   const delta = (path: string): HostArray => {
     const pair = pairOf.get(path);
-    if (!pair) throw new Error(`lora: ${path} is not a target; targets are ${pairs.map((p) => p.path).join(", ")}`);
+    if (!pair)
+      throw new Error(`lora: ${path} is not a target; targets are ${pairs.map((p) => p.path).join(", ")}`);
     const data = product(parameters.get(pair.b), parameters.get(pair.a)).map((x) => x * scale);
     return { data, shape: [pair.out, pair.in], dtype: "float32" };
   };
@@ -111,7 +120,10 @@ function bind(settings: LoraSettings, targets: LinearShape[], seed: number): Lor
         pairs.map(({ path }) => {
           const weight = base.weights.get(`${path}.weight`)!;
           const change = delta(path).data;
-          return [`${path}.weight`, { ...weight, data: (weight.data as Float32Array).map((w, i) => w + change[i]!) }];
+          return [
+            `${path}.weight`,
+            { ...weight, data: (weight.data as Float32Array).map((w, i) => w + change[i]!) },
+          ];
         }),
       ),
   };

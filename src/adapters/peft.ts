@@ -42,7 +42,9 @@ export async function saveAdapter(model: LanguageModel, folder: string): Promise
   const adapter = model.adapter;
   if (!adapter) throw new Error("saveAdapter: no adapter is in use; attach one or choose one with use().");
   if (!isLora(adapter)) {
-    throw new Error(`saveAdapter: a "${adapter.method}" adapter has no PEFT file; only "lora" can be saved so far.`);
+    throw new Error(
+      `saveAdapter: a "${adapter.method}" adapter has no PEFT file; only "lora" can be saved so far.`,
+    );
   }
   const { rank, alpha, dropout, rsLoRA } = adapter.settings;
   const config: PeftLoraConfig & Record<string, unknown> = {
@@ -115,7 +117,9 @@ export async function loadAdapter(
   ];
   if (problems.length > 0) {
     const more = problems.length > 3 ? ` and ${problems.length - 3} more` : "";
-    throw new Error(`${folder}: the adapter does not fit ${model.name}: ${problems.slice(0, 3).join("; ")}${more}.`);
+    throw new Error(
+      `${folder}: the adapter does not fit ${model.name}: ${problems.slice(0, 3).join("; ")}${more}.`,
+    );
   }
   for (const parameter of parameters.names) parameters.set(parameter, found.get(parameter)!.data);
   return student;
@@ -129,7 +133,8 @@ async function readConfig(path: string): Promise<PeftLoraConfig> {
     throw new Error(`${path}: not valid JSON: ${(error as Error).message}`);
   }
   const unsupported = [
-    config.peft_type !== "LORA" && `peft_type ${JSON.stringify(config.peft_type)} (only "LORA" can be read so far)`,
+    config.peft_type !== "LORA" &&
+      `peft_type ${JSON.stringify(config.peft_type)} (only "LORA" can be read so far)`,
     config.use_dora && "use_dora",
     Object.keys(config.rank_pattern ?? {}).length > 0 && "rank_pattern",
     Object.keys(config.alpha_pattern ?? {}).length > 0 && "alpha_pattern",

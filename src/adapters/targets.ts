@@ -26,9 +26,9 @@ export function linearLayers({ weights }: Base): LinearShape[] {
 }
 
 const PRESETS: Record<string, RegExp> = {
-  "all-linear": /^(?!lm_head$).*$/,
-  attention: /\.self_attn\.\w+_proj$/,
-  mlp: /\.mlp\.\w+_proj$/,
+  "all-linear": /(?!lm_head$).*/,
+  attention: /.*\.self_attn\.\w+/,
+  mlp: /.*\.mlp\.\w+/,
 };
 
 /** @throws when nothing matches, or when a name of a list matches nothing; the message lists what there is */
@@ -41,7 +41,8 @@ export function selectTargets(base: Base, targets: Targets): LinearShape[] {
         : new RegExp(`^(?:${pattern.source})$`, pattern.flags).test(path),
     );
   const names = () => [...new Set(layers.map(({ path }) => path.split(".").at(-1)))].join(", ");
-  const patterns = typeof targets === "string" ? [PRESETS[targets]] : targets instanceof RegExp ? [targets] : targets;
+  const patterns =
+    typeof targets === "string" ? [PRESETS[targets]] : targets instanceof RegExp ? [targets] : targets;
   if (patterns.length === 0 || patterns[0] === undefined) {
     throw new Error(
       `targets ${JSON.stringify(targets)} is not known: expected ${Object.keys(PRESETS).join(", ")}, ` +

@@ -3,17 +3,23 @@
  * and runs become displayable, `run.curves` and `run.table` appear, and runs are shown while they go on.
  */
 import type { DataFrame } from "danfojs-node";
+import { Generation } from "../model/generate";
 import { LanguageModel } from "../model/language-model";
 import { Run } from "../train/run";
 import { attach, DISPLAY, type Displayable } from "./bundle";
 import { curves } from "./curves";
 import type { Figure } from "./figure";
+import { generationBundle } from "./generation";
 import { showRunsLive } from "./live";
 import { modelCard } from "./model-card";
 import { runTable } from "./run-table";
 
 declare module "../model/language-model" {
   interface LanguageModel extends Displayable {}
+}
+
+declare module "../model/generate" {
+  interface Generation extends Displayable {}
 }
 
 declare module "../train/run" {
@@ -26,6 +32,7 @@ declare module "../train/run" {
 }
 
 attach(LanguageModel.prototype, modelCard);
+attach(Generation.prototype, generationBundle);
 attach(Run.prototype, (run) => run.curves[DISPLAY]());
 Object.defineProperties(Run.prototype, {
   curves: {

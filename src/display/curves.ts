@@ -9,10 +9,12 @@ import { smooth, thin } from "./series";
 /** One run, several, or several with names of one's own. */
 export type Runs = Run | readonly Run[] | Readonly<Record<string, Run>>;
 
-/** Points per curve: more than a screen can show, few enough for a notebook's file. */
+/** Points per curve: about what a screen can show, few enough for a notebook's file. */
 const POINTS = 1000;
-/** The line averages over this part of the run; a constant, so that it does not change while the run goes on. */
-const SMOOTHING = 1 / 25;
+/** The same for the picture that stands in for the figure. */
+const PICTURE_POINTS = 320;
+/** The line averages over this part of all steps to either side: it does not get smoother while the run goes on. */
+const SMOOTHING = 1 / 50;
 
 /**
  * A Plotly figure of the training loss: every step faintly, their moving average as a line, evaluations as dots; learning
@@ -29,10 +31,15 @@ export function curves(runs: Runs, { points = POINTS }: { points?: number } = {}
   const title = single ? headline(named[0][1]) : "";
   const layout = {
     title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
-    xaxis: { title: { text: "step" }, anchor: measures ? "y2" : "y" },
+    xaxis: {
+      title: { text: "step" },
+      anchor: measures ? "y2" : "y",
+      // While it runs, the axis shows the whole way.
+      ...(single && named[0][1].status === "running" ? { range: [0, named[0][1].settings.steps] } : {}),
+    },
     yaxis: { title: { text: "loss (nats per token)" }, ...(measures ? { domain: [0.42, 1] } : {}) },
     ...(measures ? { yaxis2: { title: { text: "measures" }, domain: [0, 0.32] }, height: 460 } : {}),
-    legend: { orientation: "h", x: 1, xanchor: "right", y: 1, yanchor: "bottom" },
+    legend: { orientation: "h", x: 0, y: -0.22, yanchor: "top" },
   };
   const traces = series.flatMap((one) => [...one.losses, ...one.measures]);
   const text = named
@@ -87,12 +94,12 @@ interface Series {
 
 function seriesOf(run: Run, label: string, colour: string, points: number, single: boolean): Series {
   const { steps, evaluations } = run;
-  const means = smooth(run.losses, run.settings.steps * SMOOTHING);
+  const means = smooth(run.losses, Math.round(run.settings.steps * SMOOTHING));
   const all = steps.map((step, i) => ({ ...step, mean: means[i] }));
   const raw = thin(all, points, ({ loss }) => loss);
   const line = thin(all, points, ({ mean }) => mean);
   const about = single ? "" : `${label}: `;
-  const common = { type: "scatter", legendgroup: label };
+  const common = { type: "scatter", ...(single ? {} : { legendgroup: label }) };
   const extra = single ? "<extra></extra>" : "<extra>%{fullData.name}</extra>";
   const hover =
     `step %{x}<br>loss %{customdata[0]:.4f}, mean %{customdata[1]:.4f}<br>learning rate %{customdata[2]:.3~g}` +
@@ -104,9 +111,9 @@ function seriesOf(run: Run, label: string, colour: string, points: number, singl
       name: `${about}each step`,
       mode: "lines",
       x: raw.map(({ step }) => step),
-      y: raw.map(({ loss }) => loss),
+      y: raw.map(({ loss }) => digits(loss)),
       line: { color: colour, width: 1 },
-      opacity: 0.3,
+      opacity: 0.4,
       hoverinfo: "skip",
       showlegend: single,
     },
@@ -115,7 +122,7 @@ function seriesOf(run: Run, label: string, colour: string, points: number, singl
       name: single ? "moving average" : label,
       mode: "lines",
       x: line.map(({ step }) => step),
-      y: line.map(({ mean }) => mean),
+      y: line.map(({ mean }) => digits(mean)),
       customdata: line.map(({ loss, mean, learningRate, gradientNorm }) => [
         loss,
         mean,
@@ -133,17 +140,19 @@ function seriesOf(run: Run, label: string, colour: string, points: number, singl
     name: `${about}${measure === "loss" ? "held-out" : measure}`,
     mode: "lines+markers",
     x: evaluated(measure).map(({ step }) => step),
-    y: evaluated(measure).map(({ values }) => values[measure]),
+    y: evaluated(measure).map(({ values }) => digits(values[measure])),
     marker: { color: colour, size: 7, symbol: measure === "loss" ? "circle" : SYMBOLS[i % SYMBOLS.length] },
     line: { color: colour, width: 1, dash: "dot" },
     hovertemplate: `after step %{x}<br>${measure === "loss" ? "held-out loss" : "%{fullData.name}"} %{y:.4~f}<extra></extra>`,
-    ...(measure === "loss" ? {} : { yaxis: "y2" }),
+    ...(measure === "loss" ? { showlegend: single } : { yaxis: "y2" }),
   });
   if (names.includes("loss")) losses.push(trace("loss", 0));
 
+  const pictured = (value: (step: (typeof all)[number]) => number) =>
+    thin(all, PICTURE_POINTS, value).map((step) => ({ x: step.step, y: value(step) }));
   const lines: Line[] = [
-    { points: raw.map(({ step, loss }) => ({ x: step, y: loss })), colour, opacity: 0.35 },
-    { points: line.map(({ step, mean }) => ({ x: step, y: mean })), colour },
+    { points: pictured(({ loss }) => loss), colour, opacity: 0.4 },
+    { points: pictured(({ mean }) => mean), colour },
     {
       points: evaluated("loss").map(({ step, values }) => ({ x: step, y: values.loss })),
       colour,
@@ -155,3 +164,6 @@ function seriesOf(run: Run, label: string, colour: string, points: number, singl
 }
 
 const SYMBOLS = ["square", "diamond", "triangle-up", "cross"];
+
+/** Five significant digits: float32 noise beyond them would double the size of a notebook. */
+const digits = (x: number): number => Number(x.toPrecision(5));

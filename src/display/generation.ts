@@ -1,6 +1,6 @@
 /** A prompt with the model's continuation. */
 import type { Generation } from "../model/generate";
-import { bundle, DISPLAY, type Displayable, type MimeBundle } from "./bundle";
+import { bundle, type MimeBundle } from "./bundle";
 import { counted } from "./format";
 import { card, html } from "./html";
 
@@ -10,7 +10,7 @@ const ENDINGS: Record<Generation["finish"], string> = {
   aborted: "stopped by you",
 };
 
-export function generationBundle(prompt: string, { text, ids, finish }: Generation): MimeBundle {
+export function generationBundle({ prompt, text, ids, finish }: Generation): MimeBundle {
   const how = `${counted(ids.length, "token")}, ${ENDINGS[finish]}`;
   return bundle(
     `${prompt} ▸ ${text.trim()}\n(${how})`,
@@ -19,9 +19,4 @@ export function generationBundle(prompt: string, { text, ids, finish }: Generati
       html`<p class="faint"><small>${how}</small></p>`,
     ),
   );
-}
-
-/** What `generate` answered to a prompt, as a value to look at. */
-export function continuation(prompt: string, generation: Generation): Displayable {
-  return { [DISPLAY]: () => generationBundle(prompt, generation) };
 }

@@ -5,5 +5,4 @@ export { DISPLAY, type Displayable, type MimeBundle } from "./bundle";
 export { check } from "./check";
 export { curves, type Runs } from "./curves";
 export { COLOURS, Figure, type Trace } from "./figure";
-export { continuation } from "./generation";
 export { type Countable, type ModuleRow, ParameterTable, parameterTable } from "./parameter-table";

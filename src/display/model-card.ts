@@ -49,7 +49,7 @@ export function modelCard(model: LanguageModel): MimeBundle {
   return bundle(
     text,
     card(
-      html`<p class="title">${title}</p><p>${words}</p>`,
+      html`<p class="title"><b>${title}</b></p><p>${words}</p>`,
       table(
         [
           { head: "group" },

@@ -77,7 +77,7 @@ export class ParameterTable implements Displayable {
   }
 
   get text(): string {
-    const { headline, rows, notes } = this;
+    const { title, summary, rows, notes } = this;
     const cells = rows.map((row) => [
       row.module,
       shapeText(row.shape),
@@ -89,12 +89,12 @@ export class ParameterTable implements Displayable {
     ]);
     const head = ["module", "W", "parameters", this.trainedHead, "fewer", "modules", "trainable"];
     const total = ["all", "", integer(this.base), "", "", "", integer(this.trainable)];
-    return [headline, columns([head, ...cells, total], "llrlrrr"), ...notes].join("\n");
+    return [title, summary, columns([head, ...cells, total], "llrlrrr"), ...notes].join("\n");
   }
 
   /** The table as part of a card. */
   get html(): Html {
-    const { headline, rows, notes } = this;
+    const { title, summary, rows, notes } = this;
     const heads = [
       { head: "module" },
       { head: "W (out×in)", number: true },
@@ -119,14 +119,17 @@ export class ParameterTable implements Displayable {
       }),
     );
     const foot = [{ cells: ["all", "", integer(this.base), "", "", "", integer(this.trainable)] }];
-    return html`<p class="title">${headline}</p>${table(heads, body, foot)}${notes.map((note) => html`<p>${note}</p>`)}${this.eachModule}`;
+    return html`<p class="title"><b>${title}</b></p><p>${summary}</p>${table(heads, body, foot)}${notes.map((note) => html`<p>${note}</p>`)}${this.eachModule}`;
   }
 
-  private get headline(): string {
-    const { adapter, trainable, total, fraction } = this;
-    if (!adapter) return `Nothing is trainable: all ${integer(total)} parameters are frozen`;
-    const of = `${integer(trainable)} of ${integer(total)} parameters are trainable: ${percent(fraction)}`;
-    return `${describeAdapter(adapter)} — ${of}`;
+  private get title(): string {
+    return this.adapter ? `Adapter: ${describeAdapter(this.adapter)}` : "No adapter in use";
+  }
+
+  private get summary(): string {
+    const { trainable, total, fraction, adapter } = this;
+    if (!adapter) return `Nothing is trainable: all ${integer(total)} parameters are frozen.`;
+    return `Trainable: ${integer(trainable)} of ${integer(total)} parameters, ${percent(fraction)}.`;
   }
 
   private get trainedHead(): string {

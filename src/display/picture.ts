@@ -17,7 +17,7 @@ export interface Line {
 
 const WIDTH = 640;
 const HEIGHT = 240;
-const MARGIN = { left: 48, right: 12, top: 10, bottom: 34 };
+const MARGIN = { left: 48, right: 24, top: 10, bottom: 34 };
 
 /** @param alt what the picture says, in words */
 export function chart(lines: readonly Line[], alt: string, axes: { x: string; y: string }): Html {
@@ -73,7 +73,9 @@ export function ticks(values: readonly number[]): number[] {
     high = Math.max(high, value);
   }
   if (low > high) [low, high] = [0, 1];
-  if (low === high) high = low + (Math.abs(low) || 1);
+  // Values that differ by rounding only, or not at all, get a range of their own size.
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  if (high - low <= 1e-9 * size || size < 1e-30) high = low + (size < 1e-30 ? 1 : size);
   const rough = (high - low) / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough * 0.999)!;

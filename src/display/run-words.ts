@@ -21,7 +21,7 @@ export function headline(run: Run): string {
   const how = {
     finished: counted(done, "step"),
     stopped: `stopped after ${integer(done)} of ${counted(asked, "step")}`,
-    diverged: `ended by an error after ${integer(done)} of ${counted(asked, "step")}`,
+    failed: `ended by an error after ${integer(done)} of ${counted(asked, "step")}`,
   }[run.status];
   if (run.steps.length === 0) return how;
   const { before, after, over } = lossChange(run);

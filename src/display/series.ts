@@ -1,17 +1,16 @@
 /** Long series of numbers made readable: smoothed, thinned, and as a line of characters. */
 
 /**
- * Exponential moving average over about `span` values, without the pull towards zero at its start (Adam's correction):
- * s_t = Σ βᵗ⁻ⁱ·xᵢ / Σ βᵗ⁻ⁱ with β = 1 − 1/span.
+ * Centred moving average over 2·half + 1 values. At the start the window narrows on both sides, so that the curve begins
+ * at the first value, where losses are steep; at the end it narrows on the right only, so that the last value is a mean.
  */
-export function smooth(values: readonly number[], span: number): number[] {
-  const beta = 1 - 1 / Math.max(1, span);
-  let sum = 0;
-  let weight = 0;
-  return values.map((value) => {
-    sum = beta * sum + value;
-    weight = beta * weight + 1;
-    return sum / weight;
+export function smooth(values: readonly number[], half: number): number[] {
+  const sums = [0];
+  for (const value of values) sums.push(sums.at(-1)! + value);
+  return values.map((_, i) => {
+    const reach = Math.min(half, i);
+    const end = Math.min(i + reach + 1, values.length);
+    return (sums[end] - sums[i - reach]) / (end - i + reach);
   });
 }
 

@@ -36,7 +36,13 @@ class TraceBackend extends tf.KernelBackend {
     return this.put(this.constant(values, shape, dtype)).dataId;
   }
 
-  override move(dataId: DataId, values: tf.BackendValues, shape: number[], dtype: tf.DataType, refCount: number): void {
+  override move(
+    dataId: DataId,
+    values: tf.BackendValues,
+    shape: number[],
+    dtype: tf.DataType,
+    refCount: number,
+  ): void {
     this.entries.set(dataId, { value: this.constant(values, shape, dtype), refCount });
   }
 
@@ -137,18 +143,21 @@ export const isTracing = (): boolean => backend.graph !== undefined;
 export const emitKernel = (name: string, inputs: tf.NamedTensorMap, attrs: object = {}): tf.Tensor =>
   tf.engine().runKernel(name, inputs, attrs as tf.NamedAttrMap) as tf.Tensor;
 
-/** The line of the caller's own code in a stack: the first one outside of tfjs and of the engine. */
+/** Code that is not the caller's: tfjs (in its package, or in its sources where source maps are on), the engine, Node. */
+const INNER = /@tensorflow[\\/]|tfjs-\w+[\\/]src[\\/]|[\\/]engine[\\/](backend|program|compile|ops)\.|node:/;
+
+/** The line of the caller's own code in a stack. */
 function callSite(stack: string): string {
   const frame = stack
     .split("\n")
     .slice(1)
-    .find((line) => !/node_modules[\\/]@tensorflow|[\\/]engine[\\/](backend|trace|compile|ops)\.|node:internal/.test(line));
+    .find((line) => !INNER.test(line));
   return frame ? frame.trim().replace(/^at /, "") : "an unknown place";
 }
 
 function explain(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
-  const missing = /Cannot find registered kernel '(\w+)' for backend 'trace'/.exec(error.message);
+  const missing = /[Kk]ernel '(\w+)' (?:not registered )?for backend 'trace'/.exec(error.message);
   if (missing) {
     return new Error(
       `The tfjs operator ${missing[1]} has no compiled form. It was called at ${callSite(error.stack ?? "")}. ` +
@@ -174,9 +183,12 @@ export function record(
   inputs: Record<string, { shape: number[]; dtype: DType }>,
   device: string,
 ): { graph: Graph; outputs: Record<string, Value> } {
-  if (backend.graph) throw new Error("trace() or compile() was called inside a function that is being traced.");
+  if (backend.graph)
+    throw new Error("trace() or compile() was called inside a function that is being traced.");
   const graph = new Graph(device);
   const before = activeBackend();
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 100; // an error in a gradient has much of tfjs above the line that called for it
   const engine = tf.engine();
   backend.graph = graph;
   void tf.setBackend(TRACE);
@@ -199,6 +211,7 @@ export function record(
   } finally {
     engine.endScope();
     backend.graph = undefined;
+    Error.stackTraceLimit = stackTraceLimit;
     void tf.setBackend(before);
   }
 }

@@ -54,7 +54,8 @@ export function compile<A extends tf.Tensor[], R extends Result>(
 
   const run = async (...inputs: A): Promise<R> => {
     const key = inputs.map((x, i) => {
-      if (!(x instanceof tf.Tensor)) throw new Error(`compile: argument ${i} must be a tensor, got ${typeof x}.`);
+      if (!(x instanceof tf.Tensor))
+        throw new Error(`compile: argument ${i} must be a tensor, got ${typeof x}.`);
       return `${x.dtype}[${x.shape}]`;
     });
     const id = key.join();

@@ -38,7 +38,9 @@ export async function device(): Promise<DeviceReport> {
     const failure = await failureOf(name);
     others.push({
       device: name,
-      why: failure ?? `works here, but was not asked for: set LORALAB_DEVICE=${name}, or give the option device: "${name}"`,
+      why:
+        failure ??
+        `works here, but was not asked for: set LORALAB_DEVICE=${name}, or give the option device: "${name}"`,
     });
   }
   const description = `ONNX Runtime ${ort.env.versions.node ?? ort.env.versions.common}, provider ${inUse}`;
@@ -51,7 +53,10 @@ async function failureOf(name: Device): Promise<string | undefined> {
   const x = graph.input("x", { shape: [1], dtype: "float32" });
   const { model } = writeModel(graph, { y: x });
   try {
-    const session = await ort.InferenceSession.create(model, { executionProviders: [name], logSeverityLevel: 4 });
+    const session = await ort.InferenceSession.create(model, {
+      executionProviders: [name],
+      logSeverityLevel: 4,
+    });
     await session.run({ x: new ort.Tensor("float32", [1], [1]) });
     await session.release();
     return undefined;

@@ -6,7 +6,6 @@
  * `LORALAB_EAGER` = `tensorflow`, `wasm` or `cpu` asks for one of them and for no other.
  */
 import * as tf from "@tensorflow/tfjs";
-import "@tensorflow/tfjs-backend-wasm";
 import { findTensorFlow, loadTensorFlow, TENSORFLOW_PACKAGES, type TensorFlowPackage } from "./tensorflow";
 
 const BACKENDS = ["tensorflow", "wasm", "cpu"] as const;
@@ -133,6 +132,9 @@ async function startWasm(): Promise<string | undefined> {
   // error, over the head of whoever owns the process (a notebook kernel, a test runner). They are taken off again.
   const handled = ["uncaughtException", "unhandledRejection"] as const;
   const before = handled.map((event) => process.rawListeners(event));
+  // Loaded here and not with this file: it registers itself as tfjs's first choice, and an operator that came before it
+  // has started would fail.
+  require("@tensorflow/tfjs-backend-wasm");
   const started = await tf.setBackend("wasm");
   handled.forEach((event, i) => {
     for (const listener of process.rawListeners(event)) {

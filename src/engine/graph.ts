@@ -79,7 +79,10 @@ export class Graph {
       return this.fill(Number(data[0]), shape, dtype);
     }
     const make = () => ({ id: this.nextId++, shape, dtype, data });
-    if (data.length <= SMALL) return this.remember(`constant ${dtype} [${shape}] ${data.join()}`, make);
+    if (data.length <= SMALL) {
+      const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64");
+      return this.remember(`constant ${dtype} [${shape}] ${bytes}`, make);
+    }
     const sharing = this.buffers.get(data.buffer) ?? [];
     const same = sharing.find(
       (v) => v.data!.byteOffset === data.byteOffset && sameShape(v.shape, shape) && v.dtype === dtype,
@@ -160,7 +163,9 @@ export function reachable(outputs: readonly Value[]): { nodes: GraphNode[]; cons
   const constants: Value[] = [];
   const seen = new Set<Value | GraphNode>();
   // An explicit stack: a training step is thousands of nodes deep.
-  const stack: { value: Value; expanded: boolean }[] = [...outputs].reverse().map((value) => ({ value, expanded: false }));
+  const stack: { value: Value; expanded: boolean }[] = [...outputs]
+    .reverse()
+    .map((value) => ({ value, expanded: false }));
   while (stack.length > 0) {
     const { value, expanded } = stack.pop()!;
     const node = value.node;

@@ -135,8 +135,10 @@ export function writeModel(graph: Graph, outputs: Record<string, Value>): OnnxMo
           })),
           ...results.map(([name, value]) => ({
             name: `output_${name}`,
-            opType: "Identity",
-            input: [nameOf(value)],
+            // GPU providers lack Identity for truth values, but have And.
+            ...(value.dtype === "bool"
+              ? { opType: "And", input: [nameOf(value), nameOf(value)] }
+              : { opType: "Identity", input: [nameOf(value)] }),
             output: [`${name}:out`],
           })),
         ],

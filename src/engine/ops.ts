@@ -5,6 +5,19 @@
 import * as tf from "@tensorflow/tfjs";
 import { emitKernel, isTracing } from "./backend";
 
+/** A function of tensors with its own gradient: what `forward` saves is what `backward` gets, in the same order. */
+function withGradient<T extends tf.Tensor>(
+  inputs: tf.Tensor[],
+  forward: (save: (tensors: tf.Tensor[]) => void, ...inputs: tf.Tensor[]) => tf.Tensor,
+  backward: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor | tf.Tensor[],
+): T {
+  const fn = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
+    const save = args.pop() as tf.GradSaveFunc;
+    return { value: forward(save, ...(args as tf.Tensor[])), gradFunc: backward as never };
+  });
+  return fn(...inputs) as T;
+}
+
 /**
  * x / √(mean(x²) + ε) · w over the last axis (Zhang & Sennrich, arXiv:1910.07467).
  * @param x [..., d]
@@ -12,24 +25,22 @@ import { emitKernel, isTracing } from "./backend";
  */
 export function rmsNorm(x: tf.Tensor, w: tf.Tensor1D, epsilon: number): tf.Tensor {
   const inverse = (t: tf.Tensor) => tf.rsqrt(tf.add(tf.mean(tf.square(t), -1, true), epsilon));
-  const forward = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
-    const [input, weight, save] = args as [tf.Tensor, tf.Tensor, tf.GradSaveFunc];
-    save([input, weight]);
-    const value = isTracing()
-      ? emitKernel("RmsNorm", { x: input, weight }, { epsilon })
-      : tf.mul(tf.mul(input, inverse(input)), weight);
+  return withGradient(
+    [x, w],
+    (save, x, w) => {
+      save([x!, w!]);
+      if (isTracing()) return emitKernel("RmsNorm", { x: x!, weight: w! }, { epsilon });
+      return tf.mul(tf.mul(x!, inverse(x!)), w!);
+    },
     // With r = 1/rms and g = dy·w:  dx = r·(g − x·r²·mean(g·x)),  dw = Σ dy·x·r
-    const gradFunc = (dy: tf.Tensor, [x, w]: tf.Tensor[]) => {
+    (dy, [x, w]) => {
       const r = inverse(x!);
       const g = tf.mul(dy, w!);
       const along = tf.mul(tf.mean(tf.mul(g, x!), -1, true), tf.square(r));
       const dx = tf.mul(r, tf.sub(g, tf.mul(x!, along)));
-      const dw = tf.sum(tf.mul(tf.mul(dy, x!), r), [...Array(x!.rank - 1).keys()]);
-      return [dx, dw];
-    };
-    return { value, gradFunc: gradFunc as never };
-  });
-  return forward(x, w);
+      return [dx, tf.sum(tf.mul(tf.mul(dy, x!), r), [...Array(x!.rank - 1).keys()])];
+    },
+  );
 }
 
 /**
@@ -46,17 +57,98 @@ export function crossEntropy(logits: tf.Tensor2D, targets: tf.Tensor1D): tf.Tens
   const atTargets = (values: tf.Tensor, of: tf.Tensor) =>
     tf.gather(tf.reshape(values, [-1]), tf.add(tf.mul(rows(), tf.scalar(classes, "int32")), of));
 
-  const forward = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
-    const [z, save] = args as [tf.Tensor2D, tf.GradSaveFunc];
-    const logP = isTracing() ? emitKernel("LogSoftmax", { logits: z }, { axis: 1 }) : tf.logSoftmax(z, 1);
-    save([logP, targets]);
-    const gradFunc = (dy: tf.Tensor, [logP, targets]: tf.Tensor[]) => {
+  return withGradient(
+    [logits],
+    (save, z) => {
+      const logP = isTracing() ? emitKernel("LogSoftmax", { logits: z! }, { axis: 1 }) : tf.logSoftmax(z!, 1);
+      save([logP, targets]);
+      return tf.neg(atTargets(logP, targets));
+    },
+    (dy, [logP, targets]) => {
       const p = tf.exp(logP!);
       const places = tf.stack([rows(), targets!], 1);
       const difference = tf.tensorScatterUpdate(p, places, tf.sub(atTargets(p, targets!), 1));
       return tf.mul(difference, tf.reshape(dy, [n, 1]));
-    };
-    return { value: tf.neg(atTargets(logP, targets)), gradFunc: gradFunc as never };
-  });
-  return forward(logits) as tf.Tensor1D;
+    },
+  );
+}
+
+/**
+ * Rotary position embedding in the half-split form (Su et al., arXiv:2104.09864): x·cos + swap(x)·sin, where swap
+ * exchanges the halves of the last axis. A rotation's gradient is the rotation back.
+ * @param x [batch, heads, seq, headDim]
+ * @param cos,sin [1 | batch, 1, seq, headDim]; equal halves in cos, opposite ones in sin, negative in the first
+ */
+export function rotate(x: tf.Tensor4D, cos: tf.Tensor4D, sin: tf.Tensor4D): tf.Tensor4D {
+  const turn = (t: tf.Tensor, cos: tf.Tensor, sin: tf.Tensor, back: boolean) => {
+    if (isTracing()) return emitKernel("Rotate", { x: t, cos, sin }, { back });
+    const [first, second] = tf.split(t, 2, 3);
+    const turned = tf.mul(tf.concat([second!, first!], 3), sin);
+    return back ? tf.sub(tf.mul(t, cos), turned) : tf.add(tf.mul(t, cos), turned);
+  };
+  return withGradient(
+    [x],
+    (save, x) => {
+      save([cos, sin]);
+      return turn(x!, cos, sin, false);
+    },
+    (dy, [cos, sin]) => turn(dy, cos!, sin!, true),
+  );
+}
+
+/**
+ * silu(gate) · up with silu(z) = z·σ(z) (Shazeer, arXiv:2002.05202).
+ * @param gate,up of one shape
+ */
+export function swiglu(gate: tf.Tensor2D, up: tf.Tensor2D): tf.Tensor2D {
+  const silu = (z: tf.Tensor) => (isTracing() ? emitKernel("Silu", { x: z }) : tf.mul(z, tf.sigmoid(z)));
+  return withGradient(
+    [gate, up],
+    (save, gate, up) => {
+      save([gate!, up!]);
+      return tf.mul(silu(gate!), up!);
+    },
+    (dy, [gate, up]) => {
+      // silu′ = σ + silu·(1 − σ)
+      const [s, sigma] = [silu(gate!), tf.sigmoid(gate!)];
+      const slope = tf.add(sigma, tf.mul(s, tf.sub(1, sigma)));
+      return [tf.mul(tf.mul(dy, up!), slope), tf.mul(dy, s)];
+    },
+  );
+}
+
+/**
+ * softmax(q·kᵀ + mask)·v; a scale is expected inside q. The mask gets no gradient.
+ *
+ * With P the softmax and O the result, the gradient of the scores is P∘(dO·vᵀ − rowsum(dO∘O)); the row sums need no
+ * pass over the scores (Dao et al., arXiv:2205.14135, appendix B).
+ * @param q [batch, heads, rows, headDim]
+ * @param k,v [batch, heads, keys, headDim]
+ * @param mask broadcast to [batch, heads, groups, rows / groups, keys]
+ */
+export function softmaxAttention(
+  q: tf.Tensor4D,
+  k: tf.Tensor4D,
+  v: tf.Tensor4D,
+  mask: tf.Tensor,
+): tf.Tensor4D {
+  const [batch, heads, rows] = q.shape;
+  const keys = k.shape[2];
+  const seq = mask.shape.at(-2)!;
+  return withGradient(
+    [q, k, v],
+    (save, q, k, v) => {
+      // Groups of query heads as further rows, so that one mask serves them all.
+      const scores = tf.reshape(tf.matMul(q!, k!, false, true), [batch, (heads * rows) / seq, seq, keys]);
+      const p = tf.reshape(tf.softmax(tf.add(scores, mask)), [batch, heads, rows, keys]);
+      const out = tf.matMul(p, v!);
+      save([q!, k!, v!, p, out]);
+      return out;
+    },
+    (dy, [q, k, v, p, out]) => {
+      const along = tf.sum(tf.mul(dy, out!), -1, true);
+      const dScores = tf.mul(p!, tf.sub(tf.matMul(dy, v!, false, true), along));
+      return [tf.matMul(dScores, k!), tf.matMul(dScores, q!, true, false), tf.matMul(p!, dy, true, false)];
+    },
+  );
 }

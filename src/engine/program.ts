@@ -4,7 +4,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import * as ort from "onnxruntime-node";
 import { record } from "./backend";
-import { defaultDevice, type Device } from "./device";
+import { type Device, defaultDevice } from "./device";
 import { type DType, sizeOf, type TypedArray } from "./graph";
 import { writeModel } from "./onnx";
 
@@ -50,13 +50,21 @@ export class Program {
    */
   async run(inputs: Record<string, TypedArray>): Promise<Record<string, HostArray>> {
     if (this.closed) throw new Error("This program was disposed and cannot run any more.");
+    const unknown = Object.keys(inputs).find((name) => !(name in this.inputs));
+    if (unknown) {
+      throw new Error(
+        `There is no input "${unknown}": this program's inputs are ${Object.keys(this.inputs).join(", ")}.`,
+      );
+    }
     const feeds: Record<string, ort.Tensor> = {};
     for (const [name, { shape, dtype }] of Object.entries(this.inputs)) {
       const data = inputs[name];
       const want = `${ARRAY[dtype].name} of ${sizeOf(shape)} elements (shape [${shape}])`;
       if (!data) throw new Error(`Input "${name}" is missing: expected a ${want}.`);
-      if (data.length !== sizeOf(shape) || !(data instanceof ARRAY[dtype])) {
-        throw new Error(`Input "${name}": expected a ${want}, got a ${data.constructor.name} of ${data.length}.`);
+      if (data.length !== sizeOf(shape) || data.constructor.name !== ARRAY[dtype].name) {
+        throw new Error(
+          `Input "${name}": expected a ${want}, got a ${data.constructor.name} of ${data.length}.`,
+        );
       }
       feeds[name] = new ort.Tensor(dtype, data as never, shape);
     }

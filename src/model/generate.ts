@@ -22,13 +22,16 @@ export interface GenerateOptions extends SamplingOptions {
   signal?: AbortSignal;
 }
 
-export interface Generation {
-  /** The continuation, without the prompt, special tokens and stop string. */
-  text: string;
-  /** All tokens that were generated, a final stop token excepted. */
-  ids: number[];
-  /** Why it ended: the model or a stop string; maxTokens or the context; the signal. */
-  finish: "stop" | "length" | "aborted";
+export class Generation {
+  constructor(
+    readonly prompt: string,
+    /** The continuation, without the prompt, special tokens and stop string. */
+    readonly text: string,
+    /** All tokens that were generated, a final stop token excepted. */
+    readonly ids: number[],
+    /** Why it ended: the model or a stop string; maxTokens or the context; the signal. */
+    readonly finish: "stop" | "length" | "aborted",
+  ) {}
 }
 
 /** A model that generates text, not only token ids. */
@@ -141,7 +144,11 @@ class Writer {
   private readonly stops: string[];
   private readonly stopTokens: number[];
 
-  constructor(tokenizer: Tokenizer, prompt: number[], { stop = [], stopTokens }: GenerateOptions) {
+  constructor(
+    private readonly tokenizer: Tokenizer,
+    private readonly prompt: number[],
+    { stop = [], stopTokens }: GenerateOptions,
+  ) {
     this.decoder = tokenizer.stream(prompt);
     this.stops = typeof stop === "string" ? [stop] : stop;
     this.stopTokens = stopTokens ?? tokenizer.eosIds;
@@ -166,7 +173,8 @@ class Writer {
   }
 
   get result(): Generation {
-    return { text: this.text, ids: this.ids, finish: this.finish! };
+    const prompt = this.tokenizer.decode(this.prompt, { special: false });
+    return new Generation(prompt, this.text, this.ids, this.finish!);
   }
 
   /** Adds text, cuts it at a stop string, and returns what may be shown of it: `all`, or all that cannot become one. */

@@ -1,6 +1,18 @@
-/** A language model: its files, its forward pass, its tokenizer. */
+/** A language model: its files, its forward pass, its tokenizer, and the texts it writes. */
+export type { Adapter, AdapterContext, Base, Method } from "./adapter";
 export { configToJson, type ModelConfig, parseConfig, type RopeScaling } from "./config";
+export { capacityFor, type Decodable, Decoder } from "./decoder";
+export {
+  type GenerateOptions,
+  Generation,
+  generate,
+  generateBatch,
+  stream,
+  type TextModel,
+} from "./generate";
+export { LanguageModel, loadModel } from "./language-model";
 export { type ModelFiles, readModelFolder, resolveModelFolder, writeModelFolder } from "./load";
+export { Parameters } from "./parameters";
 export {
   type FloatFormat,
   readSafetensors,
@@ -8,6 +20,7 @@ export {
   type Tensors,
   writeSafetensors,
 } from "./safetensors";
+export { distribution, type SamplingOptions, sample } from "./sample";
 export { loadTokenizer, type StreamDecoder, Tokenizer } from "./tokenizer";
 export {
   baseLayers,
@@ -18,13 +31,3 @@ export {
   type Past,
   weightShapes,
 } from "./transformer";
-export type { Adapter, AdapterContext, Base, Method } from "./adapter";
-export {
-  type GenerateOptions,
-  type Generation,
-  generate,
-  generateBatch,
-  stream,
-} from "./generate";
-export { LanguageModel, loadModel } from "./language-model";
-export { Parameters } from "./parameters";

@@ -17,7 +17,7 @@ import {
 } from "../engine";
 import type { Adapter, Method } from "./adapter";
 import type { ModelConfig } from "./config";
-import { type GenerateOptions, type Generation, generate } from "./generate";
+import { type GenerateOptions, type Generation, generate, generateBatch, stream } from "./generate";
 import { readModelFolder, resolveModelFolder } from "./load";
 import type { Tokenizer } from "./tokenizer";
 import { baseLayers, hiddenStates, type Layers, logits } from "./transformer";
@@ -214,8 +214,21 @@ export class LanguageModel {
   }
 
   /** Continues a text. See `GenerateOptions`; the defaults are greedy. */
-  generate(prompt: string, options: GenerateOptions = {}): Promise<Generation> {
+  generate(prompt: string | number[], options: GenerateOptions = {}): Promise<Generation> {
     return generate(this, prompt, options);
+  }
+
+  /** Continues several texts at once, each as `generate` would: much faster than one by one. */
+  generateBatch(
+    prompts: (string | number[])[],
+    options: Omit<GenerateOptions, "onText"> = {},
+  ): Promise<Generation[]> {
+    return generateBatch(this, prompts, options);
+  }
+
+  /** Continues a text piece by piece: `for await (const piece of model.stream("Once upon a time")) …` */
+  stream(prompt: string | number[], options: GenerateOptions = {}): AsyncGenerator<string, Generation> {
+    return stream(this, prompt, options);
   }
 
   /** Frees the native memory of this model's programs; they are built again when needed. */

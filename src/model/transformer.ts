@@ -11,7 +11,7 @@
  * static and no tensor is read, so a forward pass, its gradient and an optimizer's step can be traced as one program.
  */
 import * as tf from "@tensorflow/tfjs";
-import { rmsNorm } from "../engine";
+import { rmsNorm, rotate, softmaxAttention, swiglu } from "../engine";
 import type { ModelConfig } from "./config";
 import { ropeTable } from "./rope";
 
@@ -149,23 +149,6 @@ function hasBias(config: ModelConfig, path: string): boolean {
   return /\.(gate|up|down)_proj$/.test(path) && config.mlpBias;
 }
 
-/** silu(gate) · up with silu(z) = z·σ(z) (Shazeer, arXiv:2002.05202). */
-export function swiglu(gate: tf.Tensor2D, up: tf.Tensor2D): tf.Tensor2D {
-  return tf.mul(tf.mul(gate, tf.sigmoid(gate)), up);
-}
-
-/**
- * Rotates pairs (i, i + headDim/2) of x, [batch, heads, seq, headDim], by the angles whose cos and sin (negative in the
- * first half) are [1 | batch, 1, seq, headDim].
- */
-export function rope(x: tf.Tensor4D, cos: tf.Tensor4D, sin: tf.Tensor4D): tf.Tensor4D {
-  const [batch, heads, seq, headDim] = x.shape;
-  const half = [batch, heads, seq, headDim / 2] as [number, number, number, number];
-  const first = tf.slice(x, [0, 0, 0, 0], half);
-  const second = tf.slice(x, [0, 0, 0, headDim / 2], half);
-  return tf.add(tf.mul(x, cos), tf.mul(tf.concat([second, first], 3), sin));
-}
-
 /**
  * softmax(q·kᵀ + mask)·v; the 1/√headDim is expected inside q.
  *
@@ -178,12 +161,10 @@ export function rope(x: tf.Tensor4D, cos: tf.Tensor4D, sin: tf.Tensor4D): tf.Ten
  */
 export function attention(q: tf.Tensor4D, k: tf.Tensor4D, v: tf.Tensor4D, mask: tf.Tensor4D): tf.Tensor2D {
   const [batch, heads, seq, headDim] = q.shape;
-  const [, kvHeads, keys] = k.shape;
+  const kvHeads = k.shape[1];
   const rows = (heads / kvHeads) * seq;
-  const grouped = tf.reshape(q, [batch, kvHeads, rows, headDim]);
-  const scores = tf.reshape(tf.matMul(grouped, k, false, true), [batch, heads, seq, keys]);
-  const weights = tf.reshape(tf.softmax(tf.add(scores, mask)), [batch, kvHeads, rows, keys]);
-  const mixed = tf.reshape(tf.matMul(weights, v), [batch, heads, seq, headDim]);
+  const grouped = tf.reshape<tf.Rank.R4>(q, [batch, kvHeads, rows, headDim]);
+  const mixed = tf.reshape(softmaxAttention(grouped, k, v, mask), [batch, heads, seq, headDim]);
   return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch * seq, heads * headDim]);
 }
 
@@ -227,7 +208,7 @@ function prepare(config: ModelConfig, ids: tf.Tensor2D, { positions, segments, p
       const rows = tf.tensor2d(values, [capacity + seq, config.headDim]);
       return tf.reshape(at ? tf.gather(rows, at) : rows, [-1, 1, seq, config.headDim]) as tf.Tensor4D;
     });
-    return (x: tf.Tensor4D) => rope(x, cos, sin);
+    return (x: tf.Tensor4D) => rotate(x, cos, sin);
   };
 
   // Row = query, column = key: a query sees the keys up to its own.

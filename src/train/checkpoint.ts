@@ -25,7 +25,10 @@ export interface TrainingState {
 const ARRAYS = "state.safetensors";
 const RECORD = "state.json";
 
-export async function writeTrainingState(folder: string, { vectors, ...record }: TrainingState): Promise<void> {
+export async function writeTrainingState(
+  folder: string,
+  { vectors, ...record }: TrainingState,
+): Promise<void> {
   const arrays = new Map<string, HostArray>(
     Object.entries(vectors).map(([name, data]) => [name, { data, shape: [data.length], dtype: "float32" }]),
   );

@@ -159,7 +159,10 @@ export function pack(sequences: readonly Sequence[], length: number): Row[] {
   for (const sequence of sequences) {
     const need = sequence.ids.length - 1;
     let fit = rows.slice(open).find(({ free }) => free >= need);
-    if (!fit) rows.push((fit = { row: [], free: length }));
+    if (!fit) {
+      fit = { row: [], free: length };
+      rows.push(fit);
+    }
     fit.row.push(sequence);
     fit.free -= need;
     while (open < rows.length && rows[open]!.free < 2) open++;

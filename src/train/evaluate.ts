@@ -1,7 +1,7 @@
 /** Measuring a model on held-out data. */
 import type { TraceOptions } from "../engine";
 import type { LanguageModel } from "../model/language-model";
-import { batch, encode, type Example, supervised } from "./data";
+import { batch, type Example, encode, supervised } from "./data";
 import { batchInputs, lossProgram } from "./step";
 
 export interface EvaluateOptions {
@@ -18,7 +18,10 @@ export async function evaluateLoss(
   examples: readonly Example[],
   { completionOnly = true, batchSize = 8, engine }: EvaluateOptions = {},
 ): Promise<number> {
-  const sequences = encode(model.tokenizer, examples, { context: model.config.contextLength, completionOnly });
+  const sequences = encode(model.tokenizer, examples, {
+    context: model.config.contextLength,
+    completionOnly,
+  });
   // Similar lengths together: less padding, few shapes.
   sequences.sort((a, b) => a.ids.length - b.ids.length);
   let nats = 0;
@@ -30,7 +33,10 @@ export async function evaluateLoss(
     const most = rows.reduce((sum, row) => sum + supervised(row), 0);
     const capacity = Math.min(batchSize * length, Math.ceil(most / 64) * 64);
     const shape = { rows: batchSize, length, capacity, packed: false };
-    const padded = [...rows.map((row) => [row]), ...Array.from({ length: batchSize - rows.length }, () => [])];
+    const padded = [
+      ...rows.map((row) => [row]),
+      ...Array.from({ length: batchSize - rows.length }, () => []),
+    ];
     const made = batch(padded, length, capacity, false);
     const program = await lossProgram(model, shape, engine);
     const { loss } = await program.run({ ...batchInputs(made, 1), ...model.programInputs });

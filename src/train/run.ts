@@ -25,8 +25,8 @@ export interface EvaluationRecord {
   milliseconds: number;
 }
 
-/** How a run ended: all steps done, stopped by its signal, or ended by a loss that is not a number. */
-export type RunStatus = "running" | "finished" | "stopped" | "diverged";
+/** How a run ended: all steps done, stopped by its signal, or ended by an error such as a loss that is not a number. */
+export type RunStatus = "running" | "finished" | "stopped" | "failed";
 
 export class Run {
   readonly steps: StepRecord[] = [];

@@ -10,8 +10,8 @@ import {
   Random,
   type Tensors,
   type TraceOptions,
-  trace,
   type TypedArray,
+  trace,
 } from "../engine";
 import type { LanguageModel } from "../model/language-model";
 import { hiddenStates, type Layers, logits } from "../model/transformer";
@@ -118,7 +118,9 @@ function update(model: LanguageModel, gradient: tf.Tensor1D, x: Tensors, update:
 /** Matrices decay; norms and biases, which are vectors, do not. */
 function decayMask(model: LanguageModel): tf.Tensor1D {
   const { parameters } = model.adapter!;
-  const mask = parameters.entries().map(([, { data, shape }]) => new Float32Array(data.length).fill(shape.length > 1 ? 1 : 0));
+  const mask = parameters
+    .entries()
+    .map(([, { data, shape }]) => new Float32Array(data.length).fill(shape.length > 1 ? 1 : 0));
   return tf.tensor1d(Float32Array.from(mask.flatMap((part) => [...part])));
 }
 
@@ -145,7 +147,11 @@ export function stepProgram(
 }
 
 /** Loss and gradient of one batch, added to an earlier gradient. */
-export function gradientProgram(model: LanguageModel, shape: BatchShape, options?: TraceOptions): Promise<Program> {
+export function gradientProgram(
+  model: LanguageModel,
+  shape: BatchShape,
+  options?: TraceOptions,
+): Promise<Program> {
   const vector: InputSpec = { shape: [model.trainableCount], dtype: "float32" };
   return trace(
     (x) => {
@@ -172,7 +178,11 @@ export function updateProgram(
 }
 
 /** The loss of one batch, without training. */
-export function lossProgram(model: LanguageModel, shape: BatchShape, options?: TraceOptions): Promise<Program> {
+export function lossProgram(
+  model: LanguageModel,
+  shape: BatchShape,
+  options?: TraceOptions,
+): Promise<Program> {
   return model.program(
     `loss ${JSON.stringify(shape)}`,
     (layers, x) => ({ loss: batchLoss(model, layers, shape, x) }),

@@ -5,7 +5,7 @@
 import { drawSeed, generator, type TraceOptions } from "../engine";
 import type { LanguageModel } from "../model/language-model";
 import { readTrainingState, type TrainingState, writeTrainingState } from "./checkpoint";
-import { type Batch, batch, encode, type Example, Rows, type Sequence, supervised } from "./data";
+import { type Batch, batch, type Example, encode, Rows, type Sequence, supervised } from "./data";
 import { evaluateLoss } from "./evaluate";
 import { OPTIMIZERS, type OptimizerName, type OptimizerSettings } from "./optimizers";
 import { Run } from "./run";
@@ -15,9 +15,9 @@ import {
   batchInputs,
   gradientProgram,
   stepProgram,
+  type UpdateSettings,
   updateInputs,
   updateProgram,
-  type UpdateSettings,
 } from "./step";
 
 export interface TrainOptions {
@@ -95,7 +95,8 @@ const DEFAULTS = {
   display: true,
 };
 
-type Settings = Required<Pick<TrainOptions, keyof typeof DEFAULTS | "steps" | "learningRate">> & OptimizerSettings;
+type Settings = Required<Pick<TrainOptions, keyof typeof DEFAULTS | "steps" | "learningRate">> &
+  OptimizerSettings;
 
 /**
  * Trains the adapter in use on `model`, in place, and returns the record of the run.
@@ -125,7 +126,9 @@ function complete(model: LanguageModel, options: TrainOptions): Settings {
   const { optimizer: name = DEFAULTS.optimizer } = options;
   const optimizer = OPTIMIZERS[name];
   if (!optimizer) {
-    throw new Error(`train: optimizer "${name}" is not known: expected ${Object.keys(OPTIMIZERS).join(", ")}.`);
+    throw new Error(
+      `train: optimizer "${name}" is not known: expected ${Object.keys(OPTIMIZERS).join(", ")}.`,
+    );
   }
   const learningRate = model.adapter.method === "full" ? 1e-4 : 1e-3;
   const defaults = { steps: 0, learningRate, ...DEFAULTS, ...optimizer.defaults };
@@ -220,7 +223,7 @@ class Trainer {
       }
       record.status = this.step < settings.steps ? "stopped" : "finished";
     } catch (error) {
-      record.status = "diverged";
+      record.status = "failed";
       throw error;
     } finally {
       await take.dispose();
@@ -262,12 +265,21 @@ class Trainer {
         let earlier = new Float32Array(flat.length);
         let sum = 0;
         for (const made of batches) {
-          const out = await gradients.run({ ...batchInputs(made, total), parameters: flat, earlier, seed: seed() });
+          const out = await gradients.run({
+            ...batchInputs(made, total),
+            parameters: flat,
+            earlier,
+            seed: seed(),
+          });
           earlier = out.gradient!.data as Float32Array;
           sum += out.loss!.data[0]!;
         }
         const inputs = { ...this.state, ...updateInputs(update, this.step + 1, learningRate) };
-        const { gradientNorm, parameters, ...state } = await updates.run({ ...inputs, parameters: flat, gradient: earlier });
+        const { gradientNorm, parameters, ...state } = await updates.run({
+          ...inputs,
+          parameters: flat,
+          gradient: earlier,
+        });
         return { loss: sum, gradientNorm: gradientNorm!.data[0]!, parameters, state };
       });
     return Object.assign(take, { dispose: () => Promise.all([gradients.dispose(), updates.dispose()]) });
@@ -327,7 +339,8 @@ class Trainer {
         engine: this.options.engine,
       });
     }
-    for (const [name, measure] of Object.entries(evaluate.measures ?? {})) values[name] = await measure(this.model);
+    for (const [name, measure] of Object.entries(evaluate.measures ?? {}))
+      values[name] = await measure(this.model);
     this.record.evaluations.push({ step: this.step, values, milliseconds: performance.now() - started });
   }
 

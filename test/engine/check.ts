@@ -5,7 +5,14 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
-import { type Device, type HostArray, type InputSpec, type TraceOptions, trace, type TypedArray } from "../../src/engine";
+import {
+  type Device,
+  type HostArray,
+  type InputSpec,
+  type TraceOptions,
+  type TypedArray,
+  trace,
+} from "../../src/engine";
 import { generator } from "../../src/engine/random";
 
 export interface Sample {
@@ -28,11 +35,15 @@ export interface Case {
   draw: (d: Draw) => Omit<Sample, "gradient">;
   gradient?: boolean;
   tolerance?: number;
+  /** For a case that takes long: at most this many samples. */
+  samples?: number;
+  /** Set where ONNX Runtime's GPU providers cannot do it. */
+  cpuOnly?: true;
 }
 
 export const TOLERANCE = 2e-5;
 
-/** What a case draws its inputs with. Shapes shrink; contents come from a seed. */
+/** What a case draws its inputs with: fast-check chooses shapes and options, a seed of its own the contents. */
 export class Draw {
   private readonly random: () => number;
 
@@ -100,7 +111,11 @@ export class Draw {
       const x = min + this.random() * (max - min);
       return grid ? Math.max(Math.round(x * 8) / 8, Math.ceil(min * 8) / 8) : x;
     };
-    return { data: this.fill(new Float32Array(tf.util.sizeFromShape(shape)), element), shape, dtype: "float32" };
+    return {
+      data: this.fill(new Float32Array(tf.util.sizeFromShape(shape)), element),
+      shape,
+      dtype: "float32",
+    };
   }
 
   /** Floats with NaN, infinities and both zeros among them; on a GPU, which need not keep them, plain floats. */
@@ -145,7 +160,9 @@ function evaluate(f: Sample["f"], inputs: Tensors, differentiated: string[]): Te
   if (differentiated.length === 0) return results;
   const weighted = (...xs: tf.Tensor[]) => {
     const all = names.map((name) => xs[differentiated.indexOf(name)] ?? inputs[name]!);
-    return tf.addN([f(...all)].flat().flatMap((y, i) => (`c${i}` in inputs ? [tf.sum(tf.mul(y, inputs[`c${i}`]!))] : [])));
+    return tf.addN(
+      [f(...all)].flat().flatMap((y, i) => (`c${i}` in inputs ? [tf.sum(tf.mul(y, inputs[`c${i}`]!))] : [])),
+    );
   };
   const gradients = tf.grads(weighted)(differentiated.map((name) => inputs[name]!));
   for (const [i, g] of gradients.entries()) results[`g${i}`] = g;
@@ -158,18 +175,26 @@ export function assertClose(name: string, actual: HostArray, expected: HostArray
   for (let i = 0; i < expected.data.length; i++) {
     const [a, e] = [actual.data[i]!, expected.data[i]!];
     const same = Object.is(a, e) || a === e || Math.abs(a - e) <= tolerance * Math.max(1, Math.abs(e));
-    assert.ok(same, `${name}[${i}]: compiled ${a}, tfjs ${e}\n  ${[...actual.data]}\n  ${[...expected.data]}`);
+    assert.ok(
+      same,
+      `${name}[${i}]: compiled ${a}, tfjs ${e}\n  ${[...actual.data]}\n  ${[...expected.data]}`,
+    );
   }
 }
 
-const onHost = (tensor: tf.Tensor): HostArray => ({
+export const onHost = (tensor: tf.Tensor): HostArray => ({
   data: tensor.dataSync() as TypedArray,
   shape: tensor.shape,
   dtype: tensor.dtype as HostArray["dtype"],
 });
 
 /** Runs a sample both ways and compares. */
-export async function checkSample(sample: Sample, tolerance: number, options: TraceOptions, random: () => number) {
+export async function checkSample(
+  sample: Sample,
+  tolerance: number,
+  options: TraceOptions,
+  random: () => number,
+) {
   tf.setBackend("cpu");
   const host: Record<string, HostArray> = Object.fromEntries(sample.inputs.map((x, i) => [`x${i}`, x]));
   let differentiated: string[] = [];
@@ -182,7 +207,9 @@ export async function checkSample(sample: Sample, tolerance: number, options: Tr
       const outputs = [sample.f(...Object.values(tensors))].flat();
       for (const [i, { shape, size, dtype }] of outputs.entries()) {
         if (dtype !== "float32") continue;
-        differentiated = Object.keys(host).filter((name) => name.startsWith("x") && host[name]!.dtype === "float32");
+        differentiated = Object.keys(host).filter(
+          (name) => name.startsWith("x") && host[name]!.dtype === "float32",
+        );
         const data = Float32Array.from({ length: size }, () => random() * 2 - 1);
         host[`c${i}`] = { data, shape, dtype: "float32" };
         tensors[`c${i}`] = tf.tensor(data, shape);
@@ -196,7 +223,9 @@ export async function checkSample(sample: Sample, tolerance: number, options: Tr
   );
   const program = await trace((inputs) => evaluate(sample.f, inputs, differentiated), specs, options);
   try {
-    const actual = await program.run(Object.fromEntries(Object.entries(host).map(([name, x]) => [name, x.data])));
+    const actual = await program.run(
+      Object.fromEntries(Object.entries(host).map(([name, x]) => [name, x.data])),
+    );
     for (const [name, want] of Object.entries(expected)) assertClose(name, actual[name]!, want, tolerance);
   } finally {
     await program.dispose();
@@ -204,7 +233,11 @@ export async function checkSample(sample: Sample, tolerance: number, options: Tr
 }
 
 /** Checks a case on `runs` samples. The seed is fixed: a failure is the same failure everywhere. */
-export function checkCase({ name, draw, gradient = true, tolerance = TOLERANCE }: Case, runs: number, options: TraceOptions & { device: Device }) {
+export function checkCase(
+  { name, draw, gradient = true, tolerance = TOLERANCE, samples }: Case,
+  runs: number,
+  options: TraceOptions & { device: Device },
+) {
   const property = fc.asyncProperty(fc.gen(), async (gen) => {
     const d = new Draw(gen, options.device);
     const sample = draw(d);
@@ -212,7 +245,9 @@ export function checkCase({ name, draw, gradient = true, tolerance = TOLERANCE }
     const allowed = options.device === "cpu" ? tolerance : Math.max(tolerance, 2e-3);
     await checkSample({ gradient, ...sample }, allowed, options, generator(d.int(0, 2 ** 30)));
   });
-  return fc.assert(property, { numRuns: runs, seed: 20250101, endOnFailure: true }).catch((error: Error) => {
-    throw new Error(`${name}: ${error.message}`, { cause: error });
-  });
+  return fc
+    .assert(property, { numRuns: Math.min(runs, samples ?? runs), seed: 20250101, endOnFailure: true })
+    .catch((error: Error) => {
+      throw new Error(`${name}: ${error.message}`, { cause: error });
+    });
 }

@@ -82,7 +82,9 @@ describe("LoRA against PEFT", function () {
 
   const rowsOf = () => {
     const { data, shape } = expected.get("ids")!;
-    return Array.from({ length: shape[0]! }, (_, r) => [...data.subarray(r * shape[1]!, (r + 1) * shape[1]!)]);
+    return Array.from({ length: shape[0]! }, (_, r) => [
+      ...data.subarray(r * shape[1]!, (r + 1) * shape[1]!),
+    ]);
   };
 
   it("gives the same logits with the adapter", async () => {

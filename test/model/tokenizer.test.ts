@@ -34,8 +34,7 @@ describe("tokenizer", () => {
   });
 
   it("gives back any text exactly", () => {
-    const check = (text: string) =>
-      assert.equal(tokenizer.decode(tokenizer.encode(text)), text);
+    const check = (text: string) => assert.equal(tokenizer.decode(tokenizer.encode(text)), text);
     fc.assert(fc.property(texts, check));
   });
 
@@ -68,7 +67,8 @@ describe("tokenizer", () => {
         const stream = tokenizer.stream(tokenizer.encode(before));
         const pieces = ids.map((id) => stream.push(id));
         const isWhole = (piece: string) =>
-          [...piece].every((character) => !isHalf(character)) && (!piece.includes("\ufffd") || text.includes("\ufffd"));
+          [...piece].every((character) => !isHalf(character)) &&
+          (!piece.includes("\ufffd") || text.includes("\ufffd"));
         assert.ok(pieces.every(isWhole), JSON.stringify(pieces));
         assert.equal(pieces.join("") + stream.end(), text);
       }),
@@ -86,6 +86,39 @@ describe("tokenizer", () => {
     assert.equal(stream.push(tokenizer.encode("🙂")[0]), "");
     assert.equal(stream.end(), "\ufffd");
     assert.equal(stream.end(), "");
+  });
+
+  it("keeps the spaces that a decoder strips at the beginning of a text only", () => {
+    // The decoder of Llama 2's tokenizer.
+    const decoder = {
+      type: "Sequence",
+      decoders: [
+        { type: "Replace", pattern: { String: "▁" }, content: " " },
+        { type: "ByteFallback" },
+        { type: "Fuse" },
+        { type: "Strip", content: " ", start: 1, stop: 0 },
+      ],
+    };
+    const vocab = { "▁one": 0, "▁two": 1, "▁three": 2, "<0xC3>": 3, "<0xA9>": 4 };
+    const json = {
+      added_tokens: [],
+      normalizer: null,
+      pre_tokenizer: null,
+      post_processor: null,
+      decoder,
+      model: { type: "BPE", vocab, merges: [], byte_fallback: true },
+    };
+    const words = new Tokenizer(new Map([["tokenizer.json", JSON.stringify(json)]]));
+    const fresh = words.stream();
+    assert.deepEqual(
+      [0, 1, 3, 4, 2].map((id) => fresh.push(id)),
+      ["one", " two", "", "é", " three"],
+    );
+    const continued = words.stream([0]);
+    assert.deepEqual(
+      [1, 2].map((id) => continued.push(id)),
+      [" two", " three"],
+    );
   });
 
   it("is refused when its file is broken, with the file's name", () => {

@@ -21,15 +21,18 @@ export function mul(g: Graph, a: Value, b: Value): Value {
   return binary(g, "Mul", a, b);
 }
 
-// Logic. Off the CPU only And, Not and Where are native: Or, Xor and the equality of truth values are written with them.
-
 const not = (g: Graph, x: Value): Value => unary(g, "Not", x);
 const and = (g: Graph, a: Value, b: Value): Value => binary(g, "And", a, b);
-const or = (g: Graph, a: Value, b: Value): Value =>
-  g.device === "cpu" ? binary(g, "Or", a, b) : where(g, a, a, b);
 
+/** Off the CPU there is no Or: the larger of two truth values is true where one of them is. */
+function or(g: Graph, a: Value, b: Value): Value {
+  if (g.device === "cpu") return binary(g, "Or", a, b);
+  return cast(g, binary(g, "Max", cast(g, a, "int32"), cast(g, b, "int32")), "bool");
+}
+
+/** Off the CPU truth values are compared as numbers. */
 function equal(g: Graph, a: Value, b: Value): Value {
-  if (a.dtype === "bool" && g.device !== "cpu") return where(g, a, b, not(g, b));
+  if (a.dtype === "bool" && g.device !== "cpu") return equal(g, cast(g, a, "int32"), cast(g, b, "int32"));
   return binary(g, "Equal", a, b, "bool");
 }
 
@@ -40,13 +43,18 @@ const compare = (g: Graph, op: string, a: Value, b: Value): Value =>
 const less = (g: Graph, x: Value, n: number): Value => compare(g, "Less", x, scalarLike(g, x, n));
 const greater = (g: Graph, x: Value, n: number): Value => compare(g, "Greater", x, scalarLike(g, x, n));
 
-// Division with remainder.
+/** Whether an operator that exists for floats everywhere is here asked for integers, off the CPU. */
+const lacksIntegers = (g: Graph, x: Value): boolean => x.dtype === "int32" && g.device !== "cpu";
+const neg = (g: Graph, x: Value): Value =>
+  lacksIntegers(g, x) ? sub(g, scalarLike(g, x, 0), x) : unary(g, "Neg", x);
+const abs = (g: Graph, x: Value): Value =>
+  lacksIntegers(g, x) ? binary(g, "Max", x, neg(g, x)) : unary(g, "Abs", x);
 
 /** Whether a remainder is not zero and has another sign than the divisor. */
 function strays(g: Graph, remainder: Value, divisor: Value): Value {
   if (divisor.splat !== undefined)
     return divisor.splat < 0 ? greater(g, remainder, 0) : less(g, remainder, 0);
-  return where(g, less(g, divisor, 0), greater(g, remainder, 0), less(g, remainder, 0));
+  return less(g, where(g, less(g, divisor, 0), neg(g, remainder), remainder), 0);
 }
 
 /** ⌊a/b⌋: ONNX's integer division truncates, so a negative quotient with a remainder is one too high. */
@@ -69,14 +77,10 @@ function mod(g: Graph, a: Value, b: Value): Value {
   return where(g, strays(g, remainder, b), add(g, remainder, b), remainder);
 }
 
-// Operators of numbers.
-
-const gpuAbs = (g: Graph, x: Value): Value => binary(g, "Max", x, sub(g, scalarLike(g, x, 0), x));
 const sign = (g: Graph, x: Value): Value =>
   g.device === "cpu"
     ? unary(g, "Sign", x)
     : sub(g, cast(g, greater(g, x, 0), x.dtype), cast(g, less(g, x, 0), x.dtype));
-const isInteger = (x: Value): boolean => x.dtype !== "float32";
 
 /** To the nearest integer, halves to the even one. */
 function round(g: Graph, x: Value): Value {
@@ -126,7 +130,7 @@ const ofPair =
 const ordering = (op: string): Emit => ofPair((g, a, b) => compare(g, op, a, b));
 
 export const elementwise: Record<string, Emit> = {
-  Abs: (g, { x }) => (isInteger(x!) && g.device !== "cpu" ? gpuAbs(g, x!) : unary(g, "Abs", x!)),
+  Abs: (g, { x }) => abs(g, x!),
   Acos: ofFloat("Acos"),
   Acosh: ofFloat("Acosh"),
   Asin: ofFloat("Asin"),
@@ -141,11 +145,10 @@ export const elementwise: Record<string, Emit> = {
   Exp: ofFloat("Exp"),
   Floor: ofFloat("Floor"),
   Log: ofFloat("Log"),
-  Neg: (g, { x }) =>
-    isInteger(x!) && g.device !== "cpu" ? sub(g, scalarLike(g, x!, 0), x!) : unary(g, "Neg", x!),
+  Neg: (g, { x }) => neg(g, x!),
   Reciprocal: ofFloat("Reciprocal"),
   Relu: (g, { x }) => binary(g, "Max", x!, scalarLike(g, x!, 0)),
-  Round: (g, { x }) => (isInteger(x!) ? x! : round(g, x!)),
+  Round: (g, { x }) => (x!.dtype === "int32" ? x! : round(g, x!)),
   Sigmoid: ofFloat("Sigmoid"),
   Sign: (g, { x }) => sign(g, x!),
   Sin: ofFloat("Sin"),

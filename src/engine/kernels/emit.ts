@@ -86,7 +86,9 @@ export function reshape(g: Graph, x: Value, shape: number[]): Value {
   if (x.data) return g.constant(x.data, shape, x.dtype);
   const source = x.node?.op === "Reshape" ? x.node.inputs[0]! : x;
   if (sameShape(source.shape, shape)) return source;
-  return g.op("Reshape", [source, g.int64(shape)], { shape, dtype: x.dtype });
+  // Without allowzero a 0 would mean "as in the input".
+  const attributes: Record<string, number> = shape.includes(0) ? { allowzero: 1 } : {};
+  return g.op("Reshape", [source, g.int64(shape)], { shape, dtype: x.dtype }, attributes);
 }
 
 export function transpose(g: Graph, x: Value, perm: number[]): Value {
@@ -126,7 +128,7 @@ export function reduce(g: Graph, op: string, x: Value, axes: number[], keepDims:
 
 /** a where the condition holds, else b. */
 export function where(g: Graph, condition: Value, a: Value, b: Value): Value {
-  if (a.dtype === "bool" && g.device === "cpu") {
+  if (a.dtype === "bool") {
     return cast(g, where(g, condition, cast(g, a, "int32"), cast(g, b, "int32")), "bool");
   }
   const broadcast = (values: Value[]): number[] =>
@@ -185,10 +187,20 @@ export function stridedSlice(g: Graph, x: Value, begin: number[], size: number[]
   }
 }
 
+/** How many pieces one WebGPU shader joins or cuts: with the whole, eight storage buffers, which every device has. */
+export const MOST_BUFFERS = 7;
+
 export function concat(g: Graph, values: Value[], axis: number): Value {
   const parts = values.filter((v) => sizeOf(v.shape) > 0 || values.length === 1);
   if (parts.length === 0) return values[0]!;
   if (parts.length === 1) return parts[0]!;
+  if (g.device !== "cpu" && parts.length > MOST_BUFFERS) {
+    const groups = Math.ceil(parts.length / MOST_BUFFERS);
+    const joined = Array.from({ length: groups }, (_, i) =>
+      concat(g, parts.slice(i * MOST_BUFFERS, (i + 1) * MOST_BUFFERS), axis),
+    );
+    return concat(g, joined, axis);
+  }
   const shape = [...parts[0]!.shape];
   shape[axis] = parts.reduce((n, v) => n + v.shape[axis]!, 0);
   const dtype = parts[0]!.dtype;

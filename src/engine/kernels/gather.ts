@@ -1,6 +1,6 @@
 /** Kernels that read or write at computed places: gathers (embeddings), scatters (their gradients), one-hot. */
-import type { Graph, Value } from "../graph";
-import { clip } from "./elementwise";
+import { type Graph, sizeOf, type Value } from "../graph";
+import { add, clip } from "./elementwise";
 import { binary, cast, type Emit, iota, move, parseAxes, reshape, transpose, where } from "./emit";
 
 function gather(g: Graph, x: Value, indices: Value, axis: number, batchDims: number): Value {
@@ -10,19 +10,24 @@ function gather(g: Graph, x: Value, indices: Value, axis: number, batchDims: num
     const shape = [...x.shape.slice(0, at), ...indices.shape, ...x.shape.slice(at + 1)];
     return g.op("Gather", [x, indices], { shape, dtype: x.dtype }, { axis: at });
   }
-  // GatherND picks along the first axis after the batch: bring ours there, and what lay before it back afterwards.
-  const before = [...Array(at - batch).keys()].map((i) => batch + i);
+  // Bring the axis behind the batch and make one of both; afterwards put back what lay between.
+  const between = [...Array(at - batch).keys()].map((i) => batch + i);
   const after = [...x.shape.keys()].slice(at + 1);
-  const front = transpose(g, x, [...Array(batch).keys(), at, ...before, ...after]);
-  const columns = reshape(g, cast(g, indices, "int64"), [...indices.shape, 1]);
-  const shape = [...indices.shape, ...front.shape.slice(batch + 1)];
-  const picked = move(g, front, (v) =>
-    g.op("GatherND", [v, columns], { shape, dtype: v.dtype }, { batch_dims: batch }),
+  const front = transpose(g, x, [...Array(batch).keys(), at, ...between, ...after]);
+  const n = x.shape[at]!;
+  const batches = sizeOf(x.shape.slice(0, batch));
+  const rest = front.shape.slice(batch + 1);
+  const offsets = Int32Array.from({ length: batches }, (_, i) => i * n);
+  const offset = g.constant(
+    offsets,
+    [...x.shape.slice(0, batch), ...indices.shape.slice(batch).fill(1)],
+    "int32",
   );
-  const places = [...shape.keys()];
+  const rows = gather(g, reshape(g, front, [batches * n, ...rest]), add(g, indices, offset), 0, 0);
+  const places = [...rows.shape.keys()];
   const own = places.splice(batch, indices.shape.length - batch);
   places.splice(at, 0, ...own);
-  return transpose(g, picked, places);
+  return transpose(g, rows, places);
 }
 
 /** Adds the rows of x into the segments that ids name; rows with an id outside of them are dropped, as in tfjs. */

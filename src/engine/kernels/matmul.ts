@@ -13,8 +13,9 @@ function swap(g: Graph, x: Value): Value {
 
 /**
  * a·b over the last two axes, leading axes broadcast.
- * On the CPU ONNX Runtime's FusedMatMul reads a transposed operand in place; elsewhere it would fall back to the CPU,
- * so the transpose is an operator of its own (and of a frozen weight it is done once, when the session is built).
+ * On the CPU ONNX Runtime's FusedMatMul reads a transposed operand in place, and is left alone where a plain MatMul
+ * before an Add would be made a slower Gemm; elsewhere it would fall back to the CPU, so the transpose is an operator of
+ * its own (and of a frozen weight it is done once, when the session is built).
  */
 export function matMul(g: Graph, a: Value, b: Value, transposeA: boolean, transposeB: boolean): Value {
   const [rows, inner] = transposeA ? [a.shape.at(-1)!, a.shape.at(-2)!] : [a.shape.at(-2)!, a.shape.at(-1)!];
@@ -29,7 +30,6 @@ export function matMul(g: Graph, a: Value, b: Value, transposeA: boolean, transp
   }
   const batch = backend_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
   const type = { shape: [...batch, rows, columns], dtype: a.dtype };
-  if (!transposeA && !transposeB) return g.op("MatMul", [a, b], type);
   if (g.device === "cpu" && a.dtype === "float32") {
     const attributes = { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 };
     return g.op("FusedMatMul", [a, b], type, attributes, "com.microsoft");

@@ -87,12 +87,14 @@ export const reductions: Record<string, Emit> = {
   Softmax: (g, { logits }, { dim }) => unary(g, "Softmax", toFloat(g, logits!), { axis: dim }),
   LogSoftmax: (g, { logits }, { axis }) => logSoftmax(g, toFloat(g, logits!), axis),
   TopK: (g, { x }, { k, sorted }) => {
+    // Off the CPU floats alone are sorted: exact for integers up to 2²⁴.
+    const keys = g.device === "cpu" ? x! : toFloat(g, x!);
     const shape = [...x!.shape.slice(0, -1), k];
     const types = [
-      { shape, dtype: x!.dtype },
+      { shape, dtype: keys.dtype },
       { shape, dtype: "int64" as const },
     ];
-    const [values, indices] = g.multi("TopK", [x!, g.int64([k])], types, { sorted: sorted ? 1 : 0 });
-    return [values!, toInt32(g, indices!, x!.shape.at(-1)!)];
+    const [values, indices] = g.multi("TopK", [keys, g.int64([k])], types, { sorted: sorted ? 1 : 0 });
+    return [cast(g, values!, x!.dtype), toInt32(g, indices!, x!.shape.at(-1)!)];
   },
 };

@@ -8,6 +8,7 @@ import {
   concat,
   type Emit,
   expand,
+  MOST_BUFFERS,
   move,
   parseAxes,
   reshape,
@@ -28,7 +29,9 @@ function resolveShape(shape: number[], size: number): number[] {
 
 function split(g: Graph, x: Value, sizes: number[], axis: number): Value[] {
   if (sizes.length === 1) return [x];
-  if (x.splat !== undefined || sizes.some((n) => n === 0)) {
+  // WebGPU allows a shader only few buffers, so there many pieces are cut one by one.
+  const tooMany = g.device !== "cpu" && sizes.length > MOST_BUFFERS;
+  if (x.splat !== undefined || sizes.some((n) => n === 0) || tooMany) {
     return sizes.map((n, i) => {
       const start = sizes.slice(0, i).reduce((a, b) => a + b, 0);
       return sliceAxis(g, x, axis, start, start + n);

@@ -75,7 +75,11 @@ const unary: Case[] = [
   ...everywhere.flatMap(([name, f]): Case[] => [
     { name, draw: (d) => ({ inputs: [d.floats(d.shape())], f }) },
     // tfjs's step(NaN) is NaN; ours, a comparison, is 0. The gradients of abs and relu inherit that.
-    { name: `${name} of special values`, gradient: false, draw: (d) => ({ inputs: [d.special(d.shape())], f }) },
+    {
+      name: `${name} of special values`,
+      gradient: false,
+      draw: (d) => ({ inputs: [d.special(d.shape())], f }),
+    },
   ]),
   ...integers.map(
     ([name, f]): Case => ({
@@ -168,7 +172,11 @@ const discrete: [string, Binary, (d: Draw) => ReturnType<Draw["floats"]>[]][] = 
   ["mod of int32", tf.mod, divisors],
   ["mod of int32 by a constant", (a) => tf.mod(a, tf.scalar(-3, "int32")), (d) => [d.ints(d.shape())]],
   ["pow of int32", tf.pow, (d) => [d.ints(d.shape(), -4, 4), d.ints([], 0, 3)]],
-  ["pow of a negative base", tf.pow, (d) => [d.floats(d.shape()), { ...d.floats([]), data: Float32Array.of(d.int(0, 3)) }]],
+  [
+    "pow of a negative base",
+    tf.pow,
+    (d) => [d.floats(d.shape()), { ...d.floats([]), data: Float32Array.of(d.int(0, 3)) }],
+  ],
   ["maximum of int32", tf.maximum, ints],
   ["minimum of int32", tf.minimum, ints],
   ["squaredDifference of int32", tf.squaredDifference, ints],
@@ -184,12 +192,23 @@ const discrete: [string, Binary, (d: Draw) => ReturnType<Draw["floats"]>[]][] = 
   ["logicalOr", tf.logicalOr, bools],
   ["logicalXor", tf.logicalXor, bools],
   ["add of int32 and float32", tf.add, (d) => [d.ints(d.shape()), d.floats([])]],
-  ["atan2 in every quadrant", tf.atan2, (d) => [d.ints(d.shape()), d.ints([])].map((x) => ({ ...x, data: Float32Array.from(x.data), dtype: "float32" }))],
+  [
+    "atan2 in every quadrant",
+    tf.atan2,
+    (d) =>
+      [d.ints(d.shape()), d.ints([])].map((x) => ({
+        ...x,
+        data: Float32Array.from(x.data),
+        dtype: "float32",
+      })),
+  ],
 ];
 
 const binary: Case[] = [
   ...arithmetic.map(([name, f, inputs]): Case => ({ name, draw: (d) => ({ inputs: inputs(d), f }) })),
-  ...discrete.map(([name, f, inputs]): Case => ({ name, gradient: false, draw: (d) => ({ inputs: inputs(d), f }) })),
+  ...discrete.map(
+    ([name, f, inputs]): Case => ({ name, gradient: false, draw: (d) => ({ inputs: inputs(d), f }) }),
+  ),
   { name: "mod", draw: (d) => ({ inputs: dividends(d), f: tf.mod }) },
   { name: "floorDiv", gradient: false, draw: (d) => ({ inputs: dividends(d), f: tf.floorDiv }) },
   {
@@ -222,8 +241,17 @@ const binary: Case[] = [
     draw: (d) => {
       const shape = d.shape(2, 4);
       const channels = shape.slice(-1);
-      const inputs = [d.floats(shape), d.floats(channels), d.floats(channels, 0.5, 2), d.floats(channels), d.floats(channels)];
-      return { inputs, f: (x, mean, variance, offset, scale) => tf.batchNorm(x, mean, variance, offset, scale, 1e-3) };
+      const inputs = [
+        d.floats(shape),
+        d.floats(channels),
+        d.floats(channels, 0.5, 2),
+        d.floats(channels),
+        d.floats(channels),
+      ];
+      return {
+        inputs,
+        f: (x, mean, variance, offset, scale) => tf.batchNorm(x, mean, variance, offset, scale, 1e-3),
+      };
     },
   },
 ];

@@ -101,7 +101,10 @@ export const gatherCases: Case[] = [
       const [rows, tail] = [d.int(1, 5), d.shape(0, 2)];
       const places = d.permutation(rows).slice(0, d.int(1, rows));
       const indices = { data: Int32Array.from(places), shape: [places.length, 1], dtype: "int32" as const };
-      const shapes = [[rows, ...tail], [places.length, ...tail]];
+      const shapes = [
+        [rows, ...tail],
+        [places.length, ...tail],
+      ];
       const [into, updates] = d.pick(
         () => shapes.map((s) => d.floats(s)),
         () => shapes.map((s) => d.ints(s)),

@@ -34,8 +34,16 @@ export const shapeCases: Case[] = [
     name: "transpose",
     draw: (d) => {
       const shape = d.shape();
+      const order = d.permutation(shape.length);
+      return { inputs: [d.anything(shape)], f: (x) => tf.transpose(x, order) };
+    },
+  },
+  {
+    name: "transpose of a transpose",
+    draw: (d) => {
+      const shape = d.shape();
       const [p, q] = [d.permutation(shape.length), d.permutation(shape.length)];
-      return { inputs: [d.anything(shape)], f: (x) => [tf.transpose(x, p), tf.transpose(tf.transpose(x, p), q)] };
+      return { inputs: [d.floats(shape)], f: (x) => tf.transpose(tf.transpose(x, p), q) };
     },
   },
   {
@@ -57,7 +65,36 @@ export const shapeCases: Case[] = [
     gradient: false,
     draw: (d) => {
       const n = d.int(1, 3);
-      return { inputs: [d.floats([2, n])], f: (x) => tf.concat([x, tf.zeros([0, n]), x, tf.tensor2d([], [0, n])]) };
+      return {
+        inputs: [d.floats([2, n])],
+        f: (x) => tf.concat([x, tf.zeros([0, n]), x, tf.tensor2d([], [0, n])]),
+      };
+    },
+  },
+  {
+    name: "tensors without elements",
+    cpuOnly: true,
+    gradient: false,
+    draw: (d) => {
+      const n = d.int(1, 3);
+      return {
+        inputs: [d.floats([2, n])],
+        f: (x) => {
+          const empty = tf.slice(x, [0, 0], [0, n]);
+          return [
+            tf.add(empty, 1),
+            tf.sum(empty, 0),
+            tf.max(empty, 1),
+            tf.softmax(empty),
+            tf.transpose(empty),
+            tf.reshape(empty, [n, 0]),
+            tf.matMul(empty, x, false, true),
+            tf.matMul(tf.slice(x, [0, 0], [2, 0]), tf.zeros([0, 3])),
+            tf.gather(x, tf.tensor1d([], "int32")),
+            tf.where(tf.greater(empty, 0), empty, 1),
+          ];
+        },
+      };
     },
   },
   {
@@ -78,7 +115,10 @@ export const shapeCases: Case[] = [
     gradient: false,
     draw: (d) => {
       const inputs = [d.ints([2, 3]), d.bools([2, 3])];
-      return { inputs, f: (x, p) => [tf.stack([x, x], 1), tf.stack([p, p]), ...tf.unstack(x), ...tf.unstack(p, 1)] };
+      return {
+        inputs,
+        f: (x, p) => [tf.stack([x, x], 1), tf.stack([p, p]), ...tf.unstack(x), ...tf.unstack(p, 1)],
+      };
     },
   },
   {
@@ -122,7 +162,11 @@ export const shapeCases: Case[] = [
         if (d.bool()) return [start, start + size, step];
         return [start + size - 1, start === 0 ? -shape[i]! - 1 : start - 1, -step];
       });
-      const [begin, end, strides] = [0, 1, 2].map((k) => ends.map((e) => e[k]!)) as [number[], number[], number[]];
+      const [begin, end, strides] = [0, 1, 2].map((k) => ends.map((e) => e[k]!)) as [
+        number[],
+        number[],
+        number[],
+      ];
       const masks: [number, number] = [bits(), bits()];
       // An axis shrunk to one element; tfjs's own kernel goes wrong when another axis is strided at the same time.
       const shrink = strides.every((step) => step === 1) ? bits() : 0;

@@ -1,0 +1,3 @@
+/** Ready-made tasks: what to learn, and how to tell whether it was learnt. */
+export { accuracy, type Marked } from "./accuracy";
+export { capitals, inventedCapitals, isCorrect, type Task } from "./capitals";

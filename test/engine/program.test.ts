@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import * as tf from "@tensorflow/tfjs";
+import { type Program, trace } from "../../src/engine";
+
+describe("a program", () => {
+  let program: Program;
+  before(async () => {
+    program = await trace(
+      ({ x, n }) => ({ y: tf.mul(x!, tf.cast(n!, "float32")) }),
+      { x: { shape: [2, 3], dtype: "float32" }, n: { shape: [], dtype: "int32" } },
+      { device: "cpu" },
+    );
+  });
+  after(() => program.dispose());
+
+  const x = Float32Array.of(1, 2, 3, 4, 5, 6);
+  const n = Int32Array.of(2);
+
+  it("takes and gives row-major arrays", async () => {
+    const { y } = await program.run({ x, n });
+    assert.deepEqual(y, { data: Float32Array.of(2, 4, 6, 8, 10, 12), shape: [2, 3], dtype: "float32" });
+  });
+
+  it("gives arrays of its own at every run", async () => {
+    const [first, second] = [await program.run({ x, n }), await program.run({ x, n: Int32Array.of(3) })];
+    assert.deepEqual([first.y!.data[0], second.y!.data[0]], [2, 3]);
+  });
+
+  it("names a missing input and what it should be", async () => {
+    await assert.rejects(
+      program.run({ n }),
+      /Input "x" is missing: expected a Float32Array of 6 elements \(shape \[2,3\]\)/,
+    );
+  });
+
+  it("names an input of wrong length", async () => {
+    await assert.rejects(
+      program.run({ x: x.slice(1), n }),
+      /Input "x": expected .* 6 elements .* got a Float32Array of 5/,
+    );
+  });
+
+  it("names an input of wrong type", async () => {
+    await assert.rejects(
+      program.run({ x, n: Float32Array.of(2) }),
+      /Input "n": expected a Int32Array .* got a Float32Array of 1/,
+    );
+  });
+
+  it("does not run once it is disposed, and may be disposed twice", async () => {
+    const other = await trace(
+      ({ x }) => ({ y: tf.neg(x!) }),
+      { x: { shape: [1], dtype: "float32" } },
+      { device: "cpu" },
+    );
+    await other.dispose();
+    await other.dispose();
+    await assert.rejects(other.run({ x: Float32Array.of(1) }), /was disposed/);
+  });
+});
