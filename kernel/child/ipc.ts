@@ -1,0 +1,48 @@
+/**
+ * What the kernel's parent process (protocol, compiler) and its child (the user's code) say to each other.
+ * Values cross with Node's structured serialization, so buffers and Maps survive.
+ */
+import type { MimeBundle } from "../protocol/messages";
+
+/** A cell ready to run. */
+export interface CellProgram {
+  /** JavaScript: the body of an async function (see child/run.ts for its parameters). */
+  code: string;
+  /** Source map of `code`, as JSON. */
+  map: string;
+  /** Name that stack traces show. */
+  filename: string;
+  /** Names that the cell declares in the session. */
+  names: string[];
+  /** Local `.ts` modules that the cell imports, compiled: absolute path of the `.js` → code. */
+  modules: [path: string, code: string][];
+}
+
+export type ToChild =
+  | { type: "run"; run: number; cell: string; program: CellProgram; allowStdin: boolean }
+  | { type: "interrupt"; run: number }
+  | { type: "input"; value: string | null };
+
+export interface CellError {
+  ename: string;
+  evalue: string;
+  traceback: string[];
+}
+
+export interface Outcome {
+  /** The last expression's value, unless it is undefined. */
+  result?: MimeBundle;
+  error?: CellError;
+  /** Declared names that got no value (the cell failed first) and that a global has too: those stay the global's. */
+  unset: string[];
+}
+
+/** `cell` is the id of the request whose code made the output, even when that cell ended long ago. */
+export type FromChild =
+  | { type: "ready" }
+  | { type: "stream"; cell: string; name: "stdout" | "stderr"; text: string }
+  | { type: "display"; cell: string; data: MimeBundle; id?: string; update: boolean }
+  | { type: "clear"; cell: string; wait: boolean }
+  | { type: "page"; cell: string; data: MimeBundle }
+  | { type: "prompt"; cell: string; question: string; password: boolean }
+  | { type: "done"; run: number; outcome: Outcome };

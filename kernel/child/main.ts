@@ -1,0 +1,20 @@
+/** The child process: runs cells as the parent sends them, one after the other. */
+import { installGlobals } from "./globals";
+import type { FromChild, ToChild } from "./ipc";
+import { Run, Runner } from "./run";
+
+const send = (message: FromChild) => void process.send!(message);
+const runner = new Runner();
+const answer = installGlobals(runner, send);
+
+process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
+process.on("message", async (message: ToChild) => {
+  if (message.type === "interrupt") runner.interrupt(message.run);
+  else if (message.type === "input") answer(message.value);
+  else {
+    const { run, cell, allowStdin, program } = message;
+    const outcome = await runner.execute(new Run(run, cell, allowStdin), program);
+    send({ type: "done", run, outcome });
+  }
+});
+send({ type: "ready" });

@@ -1,0 +1,15 @@
+/** The compiler's thread: builds the compiler, then answers calls in order. */
+import { parentPort } from "node:worker_threads";
+import type { Call, Returned } from "./remote";
+import { createCompiler } from "./tslab";
+
+const compiler = createCompiler();
+parentPort!.on("message", ({ id, method, args }: Call) => {
+  let returned: Returned;
+  try {
+    returned = { id, value: (compiler[method] as (...args: any[]) => unknown)(...args) };
+  } catch (error) {
+    returned = { id, error: (error as Error).stack ?? String(error) };
+  }
+  parentPort!.postMessage(returned);
+});

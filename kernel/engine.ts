@@ -1,0 +1,156 @@
+/**
+ * The parent's side of the child process: starts it, runs cells in it, interrupts it, and replaces it when it ends.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import type { Writable } from "node:stream";
+import type { CellError, CellProgram, FromChild, Outcome, ToChild } from "./child/ipc";
+import { entryPoint } from "./entry";
+
+/** An interrupted cell that does not end within this time loses its process. */
+const PATIENCE_MS = 1500;
+
+export type EngineEvent = Exclude<FromChild, { type: "ready" | "done" }>;
+
+/** What became of a cell; `lost` when its process is gone, and with it all variables. */
+export type EngineOutcome = Outcome & { lost?: boolean };
+
+interface Running {
+  run: number;
+  cell: string;
+  interrupted: boolean;
+  resolve(outcome: EngineOutcome): void;
+}
+
+export class Engine {
+  private child!: ChildProcess;
+  private ready!: Promise<void>;
+  private running: Running | undefined;
+  private runs = 0;
+  private latestCell = "";
+  private stderrTail = "";
+  private closed = false;
+
+  /** @param onEvent hears outputs and questions, of the running cell and of earlier ones */
+  constructor(private readonly onEvent: (event: EngineEvent) => void) {
+    this.start();
+  }
+
+  /**
+   * Runs a cell; resolves when it ended, however it ended. One at a time.
+   *
+   * @param interrupt stops the cell; kills its process if it does not stop
+   */
+  async run(
+    cell: string,
+    program: CellProgram,
+    { allowStdin, interrupt }: { allowStdin: boolean; interrupt: AbortSignal },
+  ): Promise<EngineOutcome> {
+    await this.ready;
+    if (interrupt.aborted) return { error: cellError(STOPPED_BEFORE), unset: [] };
+    interrupt.addEventListener("abort", () => this.interrupt(), { once: true });
+    this.latestCell = cell;
+    const run = ++this.runs;
+    return new Promise((resolve) => {
+      this.running = { run, cell, interrupted: false, resolve };
+      this.send({ type: "run", run, cell, program, allowStdin });
+    });
+  }
+
+  private interrupt(): void {
+    const running = this.running;
+    if (!running) return;
+    running.interrupted = true;
+    const bytes = Buffer.alloc(4);
+    bytes.writeInt32LE(running.run);
+    (this.child.stdio[4] as Writable).write(bytes);
+    this.send({ type: "interrupt", run: running.run });
+    const child = this.child;
+    setTimeout(() => {
+      if (this.running === running) child.kill("SIGKILL");
+    }, PATIENCE_MS).unref();
+  }
+
+  answer(value: string | null): void {
+    this.send({ type: "input", value });
+  }
+
+  close(): void {
+    this.closed = true;
+    this.child.kill("SIGKILL");
+  }
+
+  private send(message: ToChild): void {
+    // A child that just died gets nothing; its exit is reported on its own.
+    if (this.child.connected) this.child.send(message, () => {});
+  }
+
+  private start(): void {
+    const { file, execArgv } = entryPoint("child/main");
+    const child = fork(file, [], {
+      execArgv: [...execArgv, ...process.execArgv.filter((arg) => arg.startsWith("--max-old-space-size"))],
+      serialization: "advanced",
+      // 3 is the IPC channel, 4 the pipe for interrupts (see child/interrupter.ts)
+      stdio: ["ignore", "pipe", "pipe", "ipc", "pipe"],
+    });
+    this.child = child;
+    this.stderrTail = "";
+    // What native code prints goes past JavaScript's streams.
+    for (const name of ["stdout", "stderr"] as const)
+      child[name]!.setEncoding("utf8").on("data", (text: string) => {
+        if (name === "stderr") this.stderrTail = (this.stderrTail + text).slice(-4000);
+        this.onEvent({ type: "stream", cell: this.latestCell, name, text });
+      });
+    (child.stdio[4] as Writable).on("error", () => {});
+    this.ready = new Promise((resolve) => {
+      child.on("message", (message: FromChild) => {
+        if (message.type === "ready") resolve();
+        else if (message.type === "done") this.finish(message.run, message.outcome);
+        else this.onEvent(message);
+      });
+    });
+    child.on("close", (code, signal) => this.ended(code, signal));
+  }
+
+  private finish(run: number, outcome: EngineOutcome): void {
+    if (this.running?.run !== run) return;
+    const { resolve } = this.running;
+    this.running = undefined;
+    resolve(outcome);
+  }
+
+  /** The child is gone: a fresh one takes its place, and the cell that ran gets an error that says why. */
+  private ended(code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.closed) return;
+    const running = this.running;
+    const reason = endReason(code, signal, running?.interrupted ?? false, this.stderrTail);
+    this.start();
+    if (running) {
+      this.finish(running.run, { error: cellError(reason), unset: [], lost: true });
+    } else {
+      this.onEvent({ type: "stream", cell: this.latestCell, name: "stderr", text: `${reason.evalue}\n` });
+    }
+  }
+}
+
+const STOPPED_BEFORE = { ename: "Interrupted", evalue: "The cell was stopped before it ran." };
+
+function cellError({ ename, evalue }: Reason): CellError {
+  return { ename, evalue, traceback: [`\u001b[31m${ename}\u001b[39m: ${evalue}`] };
+}
+
+type Reason = Omit<CellError, "traceback">;
+
+function endReason(code: number | null, signal: string | null, interrupted: boolean, stderr: string): Reason {
+  const lost = "All variables are lost; run the cells again from the top.";
+  if (interrupted)
+    return { ename: "Interrupted", evalue: `The cell did not stop, so its process was ended. ${lost}` };
+  if (/heap out of memory/.test(stderr))
+    return {
+      ename: "OutOfMemory",
+      evalue:
+        `JavaScript ran out of memory. ${lost} If the data really is this large, ` +
+        "start the kernel with NODE_OPTIONS=--max-old-space-size=8192 (megabytes).",
+    };
+  const how = signal ? `by signal ${signal}` : `with exit code ${code}`;
+  return { ename: "ProcessEnded", evalue: `The process that runs the cells ended ${how}. ${lost}` };
+}

@@ -1,0 +1,93 @@
+/** A kernel: sockets and a session, joined. */
+import { randomUUID } from "node:crypto";
+import { startCompiler } from "./compiler/remote";
+import type { Connection } from "./connection";
+import type { Message } from "./protocol/messages";
+import { decode, encode, newHeader, WireError } from "./protocol/wire";
+import { Session } from "./session";
+import { type RequestChannel, Sockets } from "./sockets";
+
+export interface Kernel {
+  interrupt(): void;
+  /** Sends what is queued, ends the child and closes the sockets. */
+  close(): Promise<void>;
+  /** Resolves when the kernel has closed. */
+  closed: Promise<void>;
+}
+
+/**
+ * Starts a kernel on a connection.
+ *
+ * @throws Error naming the address when a socket cannot be bound
+ */
+export async function startKernel(connection: Connection): Promise<Kernel> {
+  const signing = { key: connection.key, scheme: connection.signature_scheme };
+  const id = randomUUID();
+  const sockets = new Sockets();
+  let end!: () => void;
+  const closed = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+
+  const message = (
+    type: string,
+    content: object,
+    parent: Message["parent"],
+    identities: Buffer[],
+  ): Message => ({
+    identities,
+    header: newHeader(type, id),
+    parent,
+    metadata: {},
+    content: content as Record<string, unknown>,
+    buffers: [],
+  });
+
+  let session: Session | undefined;
+  const receive = (channel: RequestChannel, frames: Buffer[]) => {
+    let request: Message;
+    try {
+      request = decode(frames, signing);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      console.error(`loralab kernel: dropped a message on ${channel}: ${error.message}`);
+      return;
+    }
+    if (channel === "stdin") session?.onInput(request);
+    else
+      session?.onRequest(channel, request).catch((error: Error) => {
+        console.error(`loralab kernel: ${request.header.msg_type} failed:`, error);
+      });
+  };
+
+  await sockets.bind(connection, {
+    onRequest: receive,
+    onSubscribe(subscription) {
+      const welcome = message("iopub_welcome", { subscription: subscription.toString() }, {}, [subscription]);
+      sockets.send("iopub", encode(welcome, signing));
+    },
+  });
+
+  const compiler = startCompiler();
+  const close = async () => {
+    session?.close();
+    await Promise.all([sockets.close(), compiler.close()]);
+    end();
+  };
+  session = new Session(
+    {
+      broadcast: (type, content, parent) =>
+        sockets.send("iopub", encode(message(type, content, parent, [Buffer.from(type)]), signing)),
+      reply: (channel, request, type, content) =>
+        sockets.send(channel, encode(message(type, content, request.header, request.identities), signing)),
+      askInput: (request, content) =>
+        sockets.send(
+          "stdin",
+          encode(message("input_request", content, request.header, request.identities), signing),
+        ),
+      onShutdown: () => void close(),
+    },
+    compiler,
+  );
+  return { interrupt: () => session!.interrupt(), close, closed };
+}

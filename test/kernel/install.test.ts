@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { KernelClient } from "../../kernel/client";
+import { installedKernelspecs, installKernelspec, uninstallKernelspec } from "../../kernel/install";
+import { result, temporaryFolder } from "./support";
+
+describe("kernel: installation", () => {
+  const prefix = temporaryFolder();
+  const place = { kind: "prefix", prefix } as const;
+  const jupyterPath = process.env.JUPYTER_PATH;
+  before(() => {
+    process.env.JUPYTER_PATH = path.join(prefix, "share", "jupyter");
+  });
+  after(() => {
+    if (jupyterPath === undefined) delete process.env.JUPYTER_PATH;
+    else process.env.JUPYTER_PATH = jupyterPath;
+    fs.rmSync(prefix, { recursive: true });
+  });
+
+  it("writes a kernelspec with logos whose command starts a kernel", async () => {
+    const folder = installKernelspec("loralab", place);
+    assert.equal(folder, path.join(prefix, "share", "jupyter", "kernels", "loralab"));
+    assert.deepEqual(fs.readdirSync(folder).sort(), [
+      "kernel.json",
+      "logo-32x32.png",
+      "logo-64x64.png",
+      "logo-svg.svg",
+    ]);
+    const spec = JSON.parse(fs.readFileSync(path.join(folder, "kernel.json"), "utf8"));
+    assert.deepEqual(
+      [spec.language, spec.interrupt_mode, spec.argv.at(-1)],
+      ["typescript", "message", "{connection_file}"],
+    );
+    const client = await KernelClient.start({ argv: spec.argv, cwd: prefix });
+    assert.equal(result(await client.execute("1 + 1")), "2");
+    await client.shutdown();
+  });
+
+  it("lists what is installed, and whether it still works", () => {
+    const folder = installKernelspec("second", place);
+    assert.deepEqual(
+      installedKernelspecs()
+        .filter((spec) => spec.folder.startsWith(prefix))
+        .map(({ name, isThere }) => [name, isThere]),
+      [
+        ["loralab", true],
+        ["second", true],
+      ],
+    );
+    const file = path.join(folder, "kernel.json");
+    fs.writeFileSync(file, fs.readFileSync(file, "utf8").replace(/main\.\w+/, "gone.js"));
+    assert.equal(installedKernelspecs().find(({ name }) => name === "second")!.isThere, false);
+  });
+
+  it("removes its own kernelspecs and no others", () => {
+    uninstallKernelspec("second", place);
+    assert.ok(!installedKernelspecs().some(({ name }) => name === "second"));
+    assert.throws(() => uninstallKernelspec("second", place), /no kernelspec "second" in/);
+    const other = path.join(prefix, "share", "jupyter", "kernels", "other");
+    fs.mkdirSync(other);
+    fs.writeFileSync(path.join(other, "kernel.json"), '{ "argv": [], "display_name": "Other" }');
+    assert.throws(() => uninstallKernelspec("other", place), /is the kernelspec of another kernel/);
+    assert.ok(fs.existsSync(other));
+  });
+
+  it("refuses a wrong name, and a place that cannot be written", () => {
+    assert.throws(() => installKernelspec("a b", place), /consists of letters, digits/);
+    const file = path.join(prefix, "file");
+    fs.writeFileSync(file, "");
+    assert.throws(
+      () => installKernelspec("loralab", { kind: "prefix", prefix: file }),
+      /cannot write the kernelspec to .*Choose another place/,
+    );
+  });
+});
