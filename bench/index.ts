@@ -3,11 +3,13 @@
  * same run, so that a busy machine slows both.
  */
 import { generateBench } from "./generate";
+import { memoryBench } from "./memory";
 import { stepBench } from "./step";
 
 const BENCHES: Record<string, () => Promise<Record<string, unknown>>> = {
   step: stepBench,
   generate: generateBench,
+  memory: memoryBench,
 };
 
 async function main(): Promise<void> {

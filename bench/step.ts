@@ -92,8 +92,8 @@ export async function stepBench(): Promise<Record<string, unknown>> {
   peft?.close();
 
   // Eager tfjs takes seconds a step: fewer rounds, each beside our own step again.
-  const wasm = await eagerResults("wasm", base, loraMethod, contenders.lora!, 2);
   const node = await eagerResults("tensorflow", base, loraMethod, contenders.lora!, 5);
+  const wasm = await eagerResults("wasm", base, loraMethod, contenders.lora!, 2);
   const ms = (name: string) => (results[name] ? median(results[name].flat()) : null);
   return {
     ratioTfjsWasm: ratio(wasm, "lora", "eager"),
@@ -119,8 +119,11 @@ async function eagerResults(
   process.env.LORALAB_EAGER = backend;
   try {
     const report = await eager();
-    // `eager` chooses once in a process; afterwards the other backend is only made current.
-    if (report.backend !== backend && !(await tf.setBackend(backend))) return {};
+    // `eager` chooses once in a process; after that the other backend is registered and made current here.
+    if (report.backend !== backend) {
+      require("@tensorflow/tfjs-backend-wasm");
+      await tf.setBackend(backend);
+    }
   } catch (error) {
     console.error(`leaving out eager tfjs on ${backend}: ${(error as Error).message}`);
     return {};

@@ -1,7 +1,7 @@
-/**
- * A seeded random number generator for data: the same seed gives the same data on every machine.
- * Mulberry32 (Tommy Ettinger, public domain): 32 bits of state, ample for shuffling and choosing.
- */
+/** Seeded choices for making data: the same seed gives the same data on every machine. */
+import { generator } from "../../engine";
+import { shuffle } from "../data";
+
 export interface Random {
   /** A number in [0, 1). */
   next(): number;
@@ -9,30 +9,12 @@ export interface Random {
   below(n: number): number;
   /** One element, each equally likely. */
   pick<T>(items: readonly T[]): T;
-  /** A shuffled copy (Fisher-Yates). */
+  /** A shuffled copy. */
   shuffle<T>(items: readonly T[]): T[];
 }
 
 export function random(seed: number): Random {
-  let state = seed >>> 0;
-  const next = () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const next = generator(seed);
   const below = (n: number) => Math.floor(next() * n);
-  return {
-    next,
-    below,
-    pick: (items) => items[below(items.length)],
-    shuffle: (items) => {
-      const copy = [...items];
-      for (let i = copy.length - 1; i > 0; i--) {
-        const j = below(i + 1);
-        [copy[i], copy[j]] = [copy[j], copy[i]];
-      }
-      return copy;
-    },
-  };
+  return { next, below, pick: (items) => items[below(items.length)]!, shuffle: (items) => shuffle(items, next) };
 }
