@@ -90,7 +90,8 @@ const EXTERNAL = 1;
 
 const bytesOf = ({ data }: Value): Uint8Array =>
   new Uint8Array(data!.buffer, data!.byteOffset, data!.byteLength);
-const isExternal = (value: Value): boolean => value.data!.byteLength > INLINE_BYTES;
+/** Shapes, sizes and axes stay inline, however many: ONNX's shape inference does not read external data. */
+const isExternal = ({ data, dtype }: Value): boolean => dtype !== "int64" && data!.byteLength > INLINE_BYTES;
 
 const tensor = (value: Value): object => ({
   name: nameOf(value),

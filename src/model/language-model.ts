@@ -7,6 +7,7 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import {
+  eager,
   type HostArray,
   type InputSpec,
   type Program,
@@ -241,11 +242,12 @@ export class LanguageModel {
 }
 
 /**
- * Reads a model: the name of one that comes with loralab ("small", "nano"), or a folder in Hugging Face's layout.
+ * Reads a model: the name of one that comes with loralab ("small", "nano"), or a folder in Hugging Face's layout. Also
+ * makes tfjs's fastest eager backend current, for what cells do with its tensors.
  * @throws naming what is missing or does not fit
  */
 export async function loadModel(nameOrPath: string): Promise<LanguageModel> {
-  const files = await readModelFolder(nameOrPath);
+  const [files] = await Promise.all([readModelFolder(nameOrPath), eager()]);
   const name = resolveModelFolder(nameOrPath).split(/[\\/]/).at(-1)!;
   return new LanguageModel({ name, ...files });
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs";
 import { trace } from "../../src/engine";
 import { capacityFor, type Decodable, Decoder } from "../../src/model/decoder";
-import { generate, generateBatch, stream, type TextModel } from "../../src/model/generate";
+import { Generation, generate, generateBatch, stream, type TextModel } from "../../src/model/generate";
 import { baseLayers, hiddenStates, logits } from "../../src/model/transformer";
 import { byteTokenizer, randomWeights, tinyConfig, toTensor } from "./tiny";
 
@@ -152,11 +152,8 @@ describe("decoding with kept keys and values", () => {
 
 describe("generation", () => {
   it("ends with the end-of-text token, which is not part of the text", async () => {
-    assert.deepEqual(await generate(parrot("Amsterdam."), "Q"), {
-      text: "Amsterdam.",
-      ids: tokenizer.encode("Amsterdam."),
-      finish: "stop",
-    });
+    const expected = new Generation("Q", "Amsterdam.", tokenizer.encode("Amsterdam."), "stop");
+    assert.deepEqual(await generate(parrot("Amsterdam."), "Q"), expected);
   });
 
   it("ends at other stop tokens instead when told", async () => {
