@@ -16,5 +16,10 @@ export interface Random {
 export function random(seed: number): Random {
   const next = generator(seed);
   const below = (n: number) => Math.floor(next() * n);
-  return { next, below, pick: (items) => items[below(items.length)]!, shuffle: (items) => shuffle(items, next) };
+  return {
+    next,
+    below,
+    pick: (items) => items[below(items.length)]!,
+    shuffle: (items) => shuffle(items, next),
+  };
 }
