@@ -20,9 +20,11 @@ export {
   type EagerReport,
   eager,
   type HostArray,
+  type InputSpec,
   Program,
   Random,
   rmsNorm,
+  type TraceOptions,
   trace,
 } from "./engine";
 export {

@@ -6,6 +6,11 @@ import type { Method } from "../model/adapter";
 import { Parameters } from "../model/parameters";
 import { baseLayers } from "../model/transformer";
 
+/**
+ * Full fine-tuning, to `attach` to a model like any other method: all weights are trained, embedding, norms and output
+ * head included; a tied head and the embedding stay one matrix. Costs a copy of the weights and, while training, a
+ * gradient and the optimizer's state of the same size.
+ */
 export function full(): Method {
   return {
     method: "full",

@@ -43,23 +43,23 @@ export interface LoraAdapter extends Adapter {
 }
 
 /**
- * LoRA with these settings, to `attach` to a model. Defaults: rank 8, alpha = rank, "all-linear", no dropout.
- * @throws (when attached) for a rank above a target's smaller side and for targets that match nothing
+ * LoRA (Hu et al., arXiv:2106.09685) with these settings, to `attach` to a model: y = x·Wᵀ + (α/r)·drop(x)·Aᵀ·Bᵀ, with
+ * A [rank, in] random and B [out, rank] zero at the start. Defaults: rank 8, alpha = rank, "all-linear", no dropout.
+ * @throws for settings out of range; when attached, for a rank above a target's smaller side and for targets that match
+ *   nothing
  */
-export function lora(settings: Partial<LoraSettings> = {}): Method {
-  const rank = settings.rank ?? 8;
-  const all = {
-    rank,
-    alpha: rank,
-    targets: "all-linear",
-    dropout: 0,
-    rsLoRA: false,
-    ...settings,
-  } as LoraSettings;
-  check(all);
+export function lora({
+  rank = 8,
+  alpha = rank,
+  targets = "all-linear",
+  dropout = 0,
+  rsLoRA = false,
+}: Partial<LoraSettings> = {}): Method {
+  const settings = { rank, alpha, targets, dropout, rsLoRA };
+  check(settings);
   return {
     method: "lora",
-    bind: (base, seed) => bind(all, selectTargets(base, all.targets), seed),
+    bind: (base, seed) => bind(settings, selectTargets(base, targets), seed),
   };
 }
 
@@ -99,7 +99,7 @@ function bind(settings: LoraSettings, targets: LinearShape[], seed: number): Lor
 
   return {
     method: "lora",
-    settings: settings as LoraAdapter["settings"],
+    settings: { ...settings },
     scale,
     pairs,
     parameters,

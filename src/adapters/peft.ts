@@ -5,9 +5,10 @@
  * so that what is written is what is read.
  */
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Adapter } from "../model/adapter";
+import { readJson, writeJson } from "../model/files";
 import type { LanguageModel } from "../model/language-model";
 import { readSafetensors, writeSafetensors } from "../model/safetensors";
 import { type LoraAdapter, lora } from "./lora";
@@ -15,7 +16,7 @@ import type { Targets } from "./targets";
 
 const PREFIX = "base_model.model.";
 const toFile = (name: string): string => PREFIX + name;
-const fromFile = (key: string): string => key.slice(PREFIX.length);
+const fromFile = (key: string): string => (key.startsWith(PREFIX) ? key.slice(PREFIX.length) : key);
 
 const WEIGHTS = "adapter_model.safetensors";
 const CONFIG = "adapter_config.json";
@@ -32,6 +33,7 @@ interface PeftLoraConfig {
   rank_pattern?: Record<string, number>;
   alpha_pattern?: Record<string, number>;
   modules_to_save?: string[] | null;
+  init_lora_weights?: boolean | string;
 }
 
 /**
@@ -71,8 +73,7 @@ export async function saveAdapter(model: LanguageModel, folder: string): Promise
   const tensors = new Map(adapter.parameters.entries().map(([name, array]) => [toFile(name), array]));
   await mkdir(folder, { recursive: true });
   await writeSafetensors(join(folder, WEIGHTS), tensors, { metadata: { format: "pt" } });
-  await writeFile(join(folder, `${CONFIG}.new`), `${JSON.stringify(config, null, 2)}\n`);
-  await rename(join(folder, `${CONFIG}.new`), join(folder, CONFIG));
+  await writeJson(join(folder, CONFIG), config);
 }
 
 const isLora = (adapter: Adapter): adapter is LoraAdapter => adapter.method === "lora";
@@ -126,12 +127,7 @@ export async function loadAdapter(
 }
 
 async function readConfig(path: string): Promise<PeftLoraConfig> {
-  let config: PeftLoraConfig;
-  try {
-    config = JSON.parse(await readFile(path, "utf8"));
-  } catch (error) {
-    throw new Error(`${path}: not valid JSON: ${(error as Error).message}`);
-  }
+  const config = (await readJson(path)) as unknown as PeftLoraConfig;
   const unsupported = [
     config.peft_type !== "LORA" &&
       `peft_type ${JSON.stringify(config.peft_type)} (only "LORA" can be read so far)`,
@@ -139,10 +135,16 @@ async function readConfig(path: string): Promise<PeftLoraConfig> {
     Object.keys(config.rank_pattern ?? {}).length > 0 && "rank_pattern",
     Object.keys(config.alpha_pattern ?? {}).length > 0 && "alpha_pattern",
     config.modules_to_save?.length && "modules_to_save",
+    /^(pissa|olora|corda|loftq)/i.test(String(config.init_lora_weights)) &&
+      `init_lora_weights ${JSON.stringify(config.init_lora_weights)} (the base's weights were changed with it; ` +
+        "convert the adapter to an ordinary one when saving it with PEFT)",
   ].filter(Boolean);
   if (unsupported.length > 0) throw new Error(`${path}: not supported: ${unsupported.join(", ")}.`);
   for (const field of ["r", "lora_alpha", "lora_dropout"] as const) {
     if (typeof config[field] !== "number") throw new Error(`${path}: expected a number as "${field}".`);
+  }
+  if (typeof config.target_modules !== "string" && !Array.isArray(config.target_modules)) {
+    throw new Error(`${path}: expected a list of module names or a pattern as "target_modules".`);
   }
   return config;
 }

@@ -199,7 +199,13 @@ export function record(
       tensors[name] = engine.makeTensorFromTensorInfo(backend.put(graph.input(name, type)), backend);
     }
     const outputs: Record<string, Value> = {};
-    for (const [name, tensor] of Object.entries(fn(tensors))) {
+    const results = Object.entries(fn(tensors));
+    if (results.length === 0) {
+      throw new Error(
+        "A compiled function must return at least one tensor, at once: an async function cannot be compiled.",
+      );
+    }
+    for (const [name, tensor] of results) {
       if (!(tensor instanceof tf.Tensor)) {
         throw new Error(`A compiled function must return tensors: its output "${name}" is ${typeof tensor}.`);
       }

@@ -24,6 +24,8 @@ export interface Compiled<A extends tf.Tensor[], R extends Result> {
  *   const f = compile((x: tf.Tensor2D) => tf.softmax(tf.matMul(x, w)));
  *   (await f(tf.ones([2, 3]))).print();
  * @returns a function of the same tensors; its result has the form of `fn`'s: a tensor, an array or a record of tensors
+ * @throws (when called) for an operator without a compiled form, for a read of a tensor's value inside `fn`, for an
+ *   async `fn`, for arguments that are not tensors of float32, int32 or bool, and what `fn` throws
  */
 export function compile<A extends tf.Tensor[], R extends Result>(
   fn: (...inputs: A) => R,
@@ -56,6 +58,8 @@ export function compile<A extends tf.Tensor[], R extends Result>(
     const key = inputs.map((x, i) => {
       if (!(x instanceof tf.Tensor))
         throw new Error(`compile: argument ${i} must be a tensor, got ${typeof x}.`);
+      if (!["float32", "int32", "bool"].includes(x.dtype))
+        throw new Error(`compile: argument ${i} must be float32, int32 or bool, got ${x.dtype}.`);
       return `${x.dtype}[${x.shape}]`;
     });
     const id = key.join();

@@ -56,7 +56,10 @@ export async function generate(
   }
 }
 
-/** The same, as an async iterator over the pieces of text; it returns the whole. Leaving the loop ends generation. */
+/**
+ * The same, as an async iterator over the pieces of text; it returns the whole. Leaving the loop ends generation.
+ * @throws what `generate` throws, when the first piece is asked for
+ */
 export async function* stream(
   model: TextModel,
   prompt: string | number[],
@@ -78,6 +81,8 @@ export async function* stream(
 /**
  * Continues several texts at once, each as `generate` would alone: much faster than one by one. Each row draws its own
  * random numbers, seeded by seed + row.
+ * @returns in the order of the prompts
+ * @throws what `generate` throws
  */
 export async function generateBatch(
   model: TextModel,
@@ -218,11 +223,16 @@ function checkPrompt(ids: number[], contextLength: number, vocabSize: number): v
         `${contextLength - 1} or less, to leave room for an answer`,
     );
   }
+  checkTokens(ids, vocabSize);
+}
+
+/** @throws for an id that is not a whole number in 0 … vocabSize − 1 */
+export function checkTokens(ids: number[], vocabSize: number): void {
   const unknown = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
   if (unknown !== undefined) throw new Error(`token id ${unknown} is not in the vocabulary of ${vocabSize}`);
 }
 
-/** The signal of the notebook cell that is running, if one is: aborted when its Stop button is pressed. */
-function cellSignal(): AbortSignal | undefined {
+/** The signal of the notebook cell that is running, if one is: aborted when its user interrupts it. */
+export function cellSignal(): AbortSignal | undefined {
   return (globalThis as Record<symbol, unknown>)[Symbol.for("Jupyter.signal")] as AbortSignal | undefined;
 }

@@ -18,7 +18,8 @@ import {
 } from "../engine";
 import type { Adapter, Method } from "./adapter";
 import type { ModelConfig } from "./config";
-import { type GenerateOptions, type Generation, generate, generateBatch, stream } from "./generate";
+import { capacityFor } from "./decoder";
+import { checkTokens, type GenerateOptions, type Generation, generate, generateBatch, stream } from "./generate";
 import { readModelFolder, resolveModelFolder } from "./load";
 import type { Tokenizer } from "./tokenizer";
 import { baseLayers, hiddenStates, type Layers, logits } from "./transformer";
@@ -28,6 +29,8 @@ interface Contents {
   config: ModelConfig;
   weights: ReadonlyMap<string, HostArray>;
   tokenizer?: Tokenizer;
+  /** Of merged weights: the model that they were merged from. */
+  unmerged?: LanguageModel;
 }
 
 /** Programs by what they were traced from: these contents with that adapter, or (under the contents) with none. */
@@ -44,8 +47,6 @@ export class LanguageModel {
     readonly adapters: ReadonlyMap<string, Adapter> = new Map(),
     /** The name of the adapter in use. */
     readonly active?: string,
-    /** For a merged model, the one that it was merged from. */
-    private readonly unmerged?: LanguageModel,
   ) {
     ({ name: this.name, config: this.config, weights: this.weights } = contents);
   }
@@ -96,7 +97,10 @@ export class LanguageModel {
     return new LanguageModel(this.contents, new Map([...this.adapters, [name, adapter]]), name);
   }
 
-  /** This model with another of its adapters in use, or none for `null`. All stay attached. */
+  /**
+   * This model with another of its adapters in use, or none for `null`. All stay attached. PEFT: `set_adapter`.
+   * @throws for a name that is not attached
+   */
   use(name: string | null): LanguageModel {
     if (name !== null && !this.adapters.has(name)) {
       throw new Error(
@@ -106,7 +110,10 @@ export class LanguageModel {
     return new LanguageModel(this.contents, this.adapters, name ?? undefined);
   }
 
-  /** This model without an adapter; without any when no name is given, which is the base. */
+  /**
+   * This model without an adapter; without any when no name is given, which is the base.
+   * @throws for a name that is not attached
+   */
   detach(name?: string): LanguageModel {
     if (name === undefined) return new LanguageModel(this.contents);
     this.use(name); // for its error
@@ -116,19 +123,24 @@ export class LanguageModel {
 
   /**
    * The adapter in use folded into the weights: W + ΔW, an ordinary model without adapters that costs nothing extra to
-   * run. Weights that do not change are shared with this model.
+   * run. Weights that do not change are shared with this model. PEFT: `merge_and_unload`, but this model stays.
+   * @throws when no adapter is in use
    */
   merge(): LanguageModel {
     const { adapter } = this;
     if (!adapter) throw new Error("merge: no adapter is in use; attach one first, or choose one with use().");
     const weights = new Map([...this.weights, ...adapter.merged(this)]);
-    return new LanguageModel({ ...this.contents, weights }, new Map(), undefined, this);
+    return new LanguageModel({ ...this.contents, weights, unmerged: this });
   }
 
-  /** The model that this one was merged from: exactly, since merging changed nothing of it. */
+  /**
+   * The model that this one was merged from: exactly, since merging changed nothing of it. Adapters attached since then
+   * belong to the merged weights and stay behind.
+   */
   unmerge(): LanguageModel {
-    if (!this.unmerged) throw new Error("unmerge: this model is not a merged one.");
-    return this.unmerged;
+    const { unmerged } = this.contents;
+    if (!unmerged) throw new Error("unmerge: this model is not a merged one.");
+    return unmerged;
   }
 
   /**
@@ -170,7 +182,7 @@ export class LanguageModel {
     options?: TraceOptions,
   ): Promise<Program> {
     const { programs } = this;
-    const id = `${key} ${JSON.stringify(inputs)} ${options?.device ?? ""}`;
+    const id = `${key} ${JSON.stringify([inputs, options])}`;
     const known = programs.get(id);
     if (known) return known;
     const specs = this.adapter
@@ -189,29 +201,45 @@ export class LanguageModel {
   }
 
   /**
-   * Next-token logits at every position.
+   * Next-token logits at every position, before softmax.
    * @param ids token ids of one text, or of several of equal length
    * @returns float32 [batch, seq, vocabSize]
+   * @throws for texts of unequal lengths, without tokens or longer than the context, and for ids that are no tokens
    */
   async logits(ids: number[] | number[][], options?: TraceOptions): Promise<HostArray> {
     const rows = Array.isArray(ids[0]) ? (ids as number[][]) : [ids as number[]];
-    const shape = [rows.length, rows[0]!.length];
-    if (rows.some((row) => row.length !== shape[1])) {
+    const seq = rows[0]!.length;
+    if (rows.some((row) => row.length !== seq)) {
       throw new Error(
         `logits: texts must have equal lengths, got ${rows.map((row) => row.length).join(", ")}`,
       );
     }
     const { config } = this;
+    const { contextLength, vocabSize } = config;
+    if (seq < 1 || seq > contextLength) {
+      throw new Error(`logits: expected 1 to ${contextLength} tokens (the model's context), got ${seq}`);
+    }
+    for (const row of rows) checkTokens(row, vocabSize);
+    // Few programs for all lengths: no token looks ahead, so what fills up the rows changes nothing before it.
+    const padded = capacityFor(seq, contextLength);
+    const grid = new Int32Array(rows.length * padded);
+    for (const [r, row] of rows.entries()) grid.set(row, r * padded);
     const program = await this.program(
       "logits",
       (layers, x) => ({
         logits: logits(layers, hiddenStates(config, layers, x.ids as tf.Tensor2D).hidden),
       }),
-      { ids: { shape, dtype: "int32" } },
+      { ids: { shape: [rows.length, padded], dtype: "int32" } },
       options,
     );
-    const out = await program.run({ ids: Int32Array.from(rows.flat()), ...this.programInputs });
-    return { ...out.logits!, shape: [...shape, config.vocabSize] };
+    const out = await program.run({ ids: grid, ...this.programInputs });
+    const all = out.logits!.data as Float32Array;
+    const data = new Float32Array(rows.length * seq * vocabSize);
+    for (const r of rows.keys()) {
+      const from = r * padded * vocabSize;
+      data.set(all.subarray(from, from + seq * vocabSize), r * seq * vocabSize);
+    }
+    return { data, shape: [rows.length, seq, vocabSize], dtype: "float32" };
   }
 
   /** Continues a text. See `GenerateOptions`; the defaults are greedy. */

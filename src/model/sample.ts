@@ -45,10 +45,11 @@ export function distribution(
   const top = logits[argmax(logits)];
   const odds = Float64Array.from(logits, (z) => Math.exp((z - top) / temperature));
   const total = odds.reduce((sum, value) => sum + value, 0);
-  // Tokens below this together hold less than 1 − topP: none of them can be kept, so they need no sorting.
-  const negligible = ((1 - topP) * total) / logits.length;
+  // Tokens below this together hold less than 1 − topP: none of them can be kept, so they need no sorting. Not after
+  // top-k, where they may count towards the whole.
+  const negligible = topK < logits.length ? 0 : ((1 - topP) * total) / logits.length;
   let tokens = Array.from(odds.keys()).filter((i) => odds[i] > 0 && odds[i] >= negligible);
-  tokens = tokens.sort((a, b) => odds[b] - odds[a] || a - b).slice(0, topK);
+  tokens = tokens.sort((a, b) => logits[b] - logits[a] || a - b).slice(0, topK);
 
   const mass = (ids: number[]) => ids.reduce((sum, i) => sum + odds[i], 0);
   // After top-k, top-p counts what is left as the whole.

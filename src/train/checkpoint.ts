@@ -1,9 +1,10 @@
 /**
- * A training run on disk, so that it can go on later: the trainable parameters and the optimizer's state as safetensors,
- * the rest as JSON. Written beside the old one and then renamed: a crash leaves the old checkpoint or the new one.
+ * A training run on disk, so that it can go on later: the trainable parameters and the optimizer's state as tensors, the
+ * rest as JSON in the same file's metadata. One file, written beside the old one and then renamed: a crash leaves the
+ * old checkpoint or the new one, and never parts of both.
  */
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { HostArray } from "../engine";
 import { readSafetensors, writeSafetensors } from "../model/safetensors";
@@ -22,8 +23,8 @@ export interface TrainingState {
   evaluations: EvaluationRecord[];
 }
 
-const ARRAYS = "state.safetensors";
-const RECORD = "state.json";
+/** The checkpoint's file in its folder; whatever else is there stays. */
+const FILE = "training-state.safetensors";
 
 export async function writeTrainingState(
   folder: string,
@@ -32,28 +33,23 @@ export async function writeTrainingState(
   const arrays = new Map<string, HostArray>(
     Object.entries(vectors).map(([name, data]) => [name, { data, shape: [data.length], dtype: "float32" }]),
   );
-  const fresh = `${folder}.new`;
-  const old = `${folder}.old`;
-  await rm(fresh, { recursive: true, force: true });
-  await mkdir(fresh, { recursive: true });
-  await writeSafetensors(join(fresh, ARRAYS), arrays);
-  await writeFile(join(fresh, RECORD), JSON.stringify(record));
-  await rm(old, { recursive: true, force: true });
-  if (existsSync(folder)) await rename(folder, old);
-  await rename(fresh, folder);
-  await rm(old, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  await writeSafetensors(join(folder, FILE), arrays, { metadata: { record: JSON.stringify(record) } });
 }
 
-/** @throws when the folder holds no checkpoint, or one of another run: of other parameters or other fixed settings */
+/**
+ * @throws when the folder holds no checkpoint, a malformed one, or one of another run: of other parameters or other
+ *   fixed settings
+ */
 export async function readTrainingState(
   folder: string,
   expected: Pick<TrainingState, "layout" | "fixed">,
 ): Promise<TrainingState> {
-  const found = [folder, `${folder}.old`].find((path) => existsSync(join(path, RECORD)));
-  if (!found) {
-    throw new Error(`resume: ${folder} holds no checkpoint: expected ${RECORD} and ${ARRAYS} in it.`);
-  }
-  const record = JSON.parse(await readFile(join(found, RECORD), "utf8")) as Omit<TrainingState, "vectors">;
+  const path = join(folder, FILE);
+  if (!existsSync(path)) throw new Error(`resume: ${folder} holds no checkpoint: expected ${FILE} in it.`);
+  const { tensors, metadata } = await readSafetensors(path);
+  if (metadata.record === undefined) throw new Error(`resume: ${path} has no record of a training run.`);
+  const record = JSON.parse(metadata.record) as Omit<TrainingState, "vectors">;
   for (const part of ["layout", "fixed"] as const) {
     const [want, got] = [expected[part], record[part]] as Record<string, unknown>[];
     const names = [...new Set([...Object.keys(want!), ...Object.keys(got!)])];
@@ -65,7 +61,6 @@ export async function readTrainingState(
       throw new Error(`resume: ${folder} is a checkpoint of another run: ${shown.join("; ")}.`);
     }
   }
-  const { tensors } = await readSafetensors(join(found, ARRAYS));
   const vectors = Object.fromEntries([...tensors].map(([name, { data }]) => [name, data as Float32Array]));
   return { ...record, vectors };
 }

@@ -22,7 +22,8 @@ export const supervised = ({ ids, from }: Sequence): number => ids.length - 1 - 
 /**
  * Tokenizes examples; each ends with the end-of-text token.
  * @param completionOnly whether only the completion is supervised
- * @throws for an empty list and for an example longer than `context` (names it)
+ * @throws for an empty list, and for an example that is malformed, longer than `context`, or without a token to predict
+ *   (names it)
  */
 export function encode(
   tokenizer: Tokenizer,
@@ -31,12 +32,12 @@ export function encode(
 ): Sequence[] {
   if (examples.length === 0) throw new Error("The training data is empty: expected at least one example.");
   return examples.map((example, i) => {
-    const [prompt, completion] =
-      typeof example === "string"
-        ? ["", example]
-        : "text" in example
-          ? ["", example.text]
-          : [example.prompt, example.completion];
+    const [prompt, completion] = parts(example);
+    if (typeof prompt !== "string" || typeof completion !== "string") {
+      throw new Error(
+        `Example ${i} is ${JSON.stringify(example)}: expected a text, { text } or { prompt, completion }.`,
+      );
+    }
     const promptIds = prompt === "" ? [] : tokenizer.encode(prompt);
     const completionIds = tokenizer.encode(completion, { special: prompt === "" });
     const ids = [...promptIds, ...completionIds, ...tokenizer.eosIds.slice(0, 1)];
@@ -47,9 +48,17 @@ export function encode(
           "Shorten it, or cut long texts with chunks().",
       );
     }
-    if (ids.length < 2) throw new Error(`Example ${i} (${shown}) has no token to predict.`);
-    return { ids, from: completionOnly && promptIds.length > 0 ? promptIds.length - 1 : 0 };
+    const sequence = { ids, from: completionOnly && promptIds.length > 0 ? promptIds.length - 1 : 0 };
+    if (supervised(sequence) < 1) throw new Error(`Example ${i} (${shown}) has no token to predict.`);
+    return sequence;
   });
+}
+
+/** Prompt and completion; not strings where the example is malformed, as a cell without type checks can make it. */
+function parts(example: Example): [unknown, unknown] {
+  if (typeof example === "string") return ["", example];
+  const { text, prompt, completion } = (example ?? {}) as Record<string, unknown>;
+  return text === undefined ? [prompt, completion] : ["", text];
 }
 
 /** Cuts a long text into pieces of at most `tokens` tokens each, as examples. Pieces shorter than two are left out. */
@@ -85,6 +94,7 @@ export interface Batch {
 /**
  * @param length of each row
  * @param capacity room for supervised predictions; when it is rows · length, prediction i stands at place i
+ * @throws when there are more
  */
 export function batch(rows: readonly Row[], length: number, capacity: number, packed: boolean): Batch {
   const size = rows.length * length;
@@ -105,6 +115,7 @@ export function batch(rows: readonly Row[], length: number, capacity: number, pa
         if (positions) positions[at] = i;
         if (i < sequence.from) continue;
         const slot = capacity === size ? at : count;
+        if (slot >= capacity) throw new Error(`batch: more predictions than its capacity of ${capacity}`);
         places[slot] = at;
         targets[slot] = sequence.ids[i + 1]!;
         mask[slot] = 1;

@@ -12,12 +12,22 @@ export interface EvaluateOptions {
   engine?: TraceOptions;
 }
 
-/** Mean loss over all supervised predictions of the examples, in nats per token, with the adapter in use. */
+/** The smallest power of two from 32 on that holds n, so that few programs serve all batches. */
+const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(Math.max(32, n)));
+
+/**
+ * Mean loss over all supervised predictions of the examples, −(1/n)·Σ log p(token | what stands before), in nats per
+ * token, with the adapter in use and without dropout. Its exponential is the perplexity.
+ * @throws for no examples, and for one that `train` would refuse too
+ */
 export async function evaluateLoss(
   model: LanguageModel,
   examples: readonly Example[],
   { completionOnly = true, batchSize = 8, engine }: EvaluateOptions = {},
 ): Promise<number> {
+  if (!Number.isInteger(batchSize) || batchSize < 1) {
+    throw new Error(`evaluateLoss: batchSize must be a whole number from 1, got ${batchSize}.`);
+  }
   const sequences = encode(model.tokenizer, examples, {
     context: model.config.contextLength,
     completionOnly,
@@ -29,9 +39,9 @@ export async function evaluateLoss(
   for (let at = 0; at < sequences.length; at += batchSize) {
     const rows = sequences.slice(at, at + batchSize);
     const longest = Math.max(...rows.map(({ ids }) => ids.length - 1));
-    const length = Math.min(model.config.contextLength, Math.ceil(longest / 32) * 32);
+    const length = Math.min(model.config.contextLength, powerOfTwo(longest));
     const most = rows.reduce((sum, row) => sum + supervised(row), 0);
-    const capacity = Math.min(batchSize * length, Math.ceil(most / 64) * 64);
+    const capacity = Math.min(batchSize * length, powerOfTwo(most));
     const shape = { rows: batchSize, length, capacity, packed: false };
     const padded = [
       ...rows.map((row) => [row]),

@@ -33,7 +33,7 @@ export interface Optimizer {
   ): tf.Tensor1D[];
 }
 
-/** v + x·(1 − β) where v was multiplied by β: the exponential moving average. */
+/** The exponential moving average β·old + (1 − β)·value. */
 const average = (old: tf.Tensor1D, value: tf.Tensor1D, beta: number): tf.Tensor1D =>
   tf.add(tf.mul(old, beta), tf.mul(value, 1 - beta));
 

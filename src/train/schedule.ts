@@ -1,5 +1,6 @@
 /** Learning-rate schedules, as factors of the peak rate. */
-export type ScheduleName = "constant" | "linear" | "cosine";
+export const SCHEDULES = ["constant", "linear", "cosine"] as const;
+export type ScheduleName = (typeof SCHEDULES)[number];
 
 /**
  * The factor at `step` (from 1) of `steps`. A warm-up of `warmup` steps rises linearly to 1; then "constant" stays,

@@ -118,10 +118,13 @@ function update(model: LanguageModel, gradient: tf.Tensor1D, x: Tensors, update:
 /** Matrices decay; norms and biases, which are vectors, do not. */
 function decayMask(model: LanguageModel): tf.Tensor1D {
   const { parameters } = model.adapter!;
-  const mask = parameters
-    .entries()
-    .map(([, { data, shape }]) => new Float32Array(data.length).fill(shape.length > 1 ? 1 : 0));
-  return tf.tensor1d(Float32Array.from(mask.flatMap((part) => [...part])));
+  const mask = new Float32Array(parameters.size);
+  let offset = 0;
+  for (const [, { data, shape }] of parameters.entries()) {
+    mask.fill(shape.length > 1 ? 1 : 0, offset, offset + data.length);
+    offset += data.length;
+  }
+  return tf.tensor1d(mask);
 }
 
 /** One whole training step as a function: batch, parameters and state in; loss, gradient norm and new ones out. */

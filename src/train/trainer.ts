@@ -3,13 +3,14 @@
  * included. Everything that is random follows from one seed, so a run can be repeated, and resumed as if never stopped.
  */
 import { drawSeed, generator, type TraceOptions } from "../engine";
+import { cellSignal } from "../model/generate";
 import type { LanguageModel } from "../model/language-model";
 import { readTrainingState, type TrainingState, writeTrainingState } from "./checkpoint";
 import { type Batch, batch, type Example, encode, Rows, type Sequence, supervised } from "./data";
 import { evaluateLoss } from "./evaluate";
 import { OPTIMIZERS, type OptimizerName, type OptimizerSettings } from "./optimizers";
 import { Run } from "./run";
-import { type ScheduleName, scheduleFactor } from "./schedule";
+import { SCHEDULES, type ScheduleName, scheduleFactor } from "./schedule";
 import {
   type BatchShape,
   batchInputs,
@@ -146,8 +147,19 @@ function complete(model: LanguageModel, options: TrainOptions): Settings {
   whole("batchSize", 1);
   whole("accumulate", 1);
   whole("warmup", 0);
-  if (!(settings.learningRate > 0)) {
-    throw new Error(`train: learningRate must be above 0, got ${settings.learningRate}.`);
+  const within = (name: keyof Settings, holds: (value: number) => boolean, expected: string) => {
+    const value = settings[name];
+    if (!holds(value as number)) throw new Error(`train: ${name} must be ${expected}, got ${value}.`);
+  };
+  within("learningRate", (x) => x > 0 && x < Infinity, "above 0");
+  within("maxGradientNorm", (x) => x > 0, "above 0 (Infinity for none)");
+  within("weightDecay", (x) => x >= 0 && x < Infinity, "at least 0");
+  within("beta1", (x) => x >= 0 && x < 1, "in [0, 1)");
+  within("beta2", (x) => x >= 0 && x < 1, "in [0, 1)");
+  within("epsilon", (x) => x >= 0 && x < Infinity, "at least 0");
+  within("seed", Number.isInteger, "a whole number");
+  if (!SCHEDULES.includes(settings.schedule)) {
+    throw new Error(`train: schedule "${settings.schedule}" is not known: expected ${SCHEDULES.join(", ")}.`);
   }
   return settings;
 }
@@ -162,19 +174,21 @@ function batchShape(
   const context = model.config.contextLength;
   const longest = Math.max(...sequences.map(({ ids }) => ids.length - 1));
   const length = sequenceLength ?? (packing ? context : Math.min(context, Math.ceil(longest / 8) * 8));
-  if (length > context || length < longest) {
+  if (!Number.isInteger(length) || length > context || length < longest) {
     throw new Error(
-      `train: sequenceLength is ${length}: expected at least ${longest} (the longest example) and at most ` +
+      `train: sequenceLength is ${length}: expected a whole number from ${longest} (the longest example) to ` +
         `${context} (the model's context).`,
     );
   }
   const size = batchSize * length;
   if (packing) return { rows: batchSize, length, capacity: size, packed: true };
+  // A batch may begin in one pass over the data and end in another, and then has an example more than once.
+  const passes = Math.ceil((batchSize - 1) / sequences.length) + 1;
   const counts = sequences.map(supervised).sort((a, b) => b - a);
-  const most = counts.slice(0, batchSize).reduce((sum, count) => sum + count, 0);
-  const repeated = most + (counts[0] ?? 0) * Math.max(0, batchSize - counts.length);
+  const most = Array.from({ length: batchSize }, (_, i) => counts[Math.floor(i / passes)]!);
+  const room = most.reduce((sum, count) => sum + count, 0);
   // Where nearly every place is supervised, picking them out costs more than it saves.
-  const capacity = repeated > 0.75 * size ? size : Math.ceil(repeated / 8) * 8;
+  const capacity = room > 0.75 * size ? size : Math.ceil(room / 8) * 8;
   return { rows: batchSize, length, capacity, packed: false };
 }
 
@@ -227,8 +241,8 @@ class Trainer {
       throw error;
     } finally {
       await take.dispose();
-      if (this.options.checkpoint) await this.save();
       for (const display of displays) await display.end(record);
+      if (this.options.checkpoint) await this.save();
     }
     return record;
   }
@@ -348,10 +362,19 @@ class Trainer {
     return this.model.adapter!.parameters;
   }
 
-  /** What decides the course of the run: a checkpoint of other settings must not be gone on with. */
+  /** What decides the course of the run. */
   private fixed(): Record<string, unknown> {
     const { display: _display, steps: _steps, ...course } = this.settings;
     return { ...course, examples: this.sequences.length, method: this.model.adapter!.method };
+  }
+
+  /** The same for a checkpoint, where the adapter and the rows must be those of the run that is gone on with. */
+  private course(): Record<string, unknown> {
+    const adapter = Object.entries(this.model.adapter!.settings).map(([name, value]) => [
+      `adapter.${name}`,
+      value instanceof RegExp ? String(value) : value,
+    ]);
+    return { ...this.fixed(), sequenceLength: this.shape.length, ...Object.fromEntries(adapter) };
   }
 
   private layout(): Record<string, number[]> {
@@ -363,7 +386,7 @@ class Trainer {
       step: this.step,
       vectors: { parameters: this.parameters.flat, ...this.state },
       layout: this.layout(),
-      fixed: this.fixed(),
+      fixed: this.course(),
       steps: this.record.steps,
       evaluations: this.record.evaluations,
     };
@@ -373,7 +396,7 @@ class Trainer {
   private async resume(folder: string): Promise<void> {
     const { step, vectors, steps, evaluations } = await readTrainingState(folder, {
       layout: this.layout(),
-      fixed: this.fixed(),
+      fixed: this.course(),
     });
     const { parameters, ...state } = vectors;
     this.parameters.flat = parameters!;
@@ -386,7 +409,3 @@ class Trainer {
     for (let i = 0; i < step * this.settings.accumulate; i++) this.rows.next(this.shape.rows);
   }
 }
-
-/** The signal that a notebook kernel aborts when its user interrupts the running cell. */
-const cellSignal = (): AbortSignal | undefined =>
-  (globalThis as Record<symbol, unknown>)[Symbol.for("Jupyter.signal")] as AbortSignal | undefined;

@@ -44,6 +44,7 @@ describe("LoRA", () => {
     assert.equal(merged.trainableCount, 0);
     assert.ok(maxDifference((await merged.logits(IDS)).data, (await student.logits(IDS)).data) < 1e-4);
     assert.equal(merged.unmerge(), student);
+    assert.equal(merged.attach(lora()).detach().unmerge(), student);
     // The merged weight is W + (α/r)·B·A, element by element.
     const adapter = student.adapter as LoraAdapter;
     const path = "model.layers.1.mlp.up_proj";
@@ -142,6 +143,10 @@ describe("LoRA", () => {
       attach({ rank: 33 }),
       /rank 33 is above what model\.layers\.0\.self_attn\.q_proj can have.*\[32, 32\]/,
     );
+    assert.equal(
+      base.attach(lora({ rank: 4, alpha: undefined, targets: undefined })).trainableCount,
+      base.attach(lora({ rank: 4 })).trainableCount,
+    );
     assert.throws(attach({ rank: 1.5 }), /rank must be a whole number from 1, got 1\.5/);
     assert.throws(attach({ dropout: 1 }), /dropout must be in \[0, 1\), got 1/);
     assert.throws(
@@ -237,8 +242,10 @@ describe("PEFT files", () => {
     );
     await assert.rejects(withConfig({ target_modules: ["q_proj"] }), /has no place in this model/);
     await assert.rejects(withConfig({ r: "two" }), /expected a number as "r"/);
+    await assert.rejects(withConfig({ target_modules: null }), /expected a list.*"target_modules"/);
+    await assert.rejects(withConfig({ init_lora_weights: "pissa_niter_4" }), /init_lora_weights "pissa_niter_4"/);
     await writeFile(path, "{");
-    await assert.rejects(loadAdapter(base, folder), /not valid JSON/);
+    await assert.rejects(loadAdapter(base, folder), /adapter_config\.json: not JSON/);
     await writeFile(path, JSON.stringify(config));
     await truncate(join(folder, "adapter_model.safetensors"), 200);
     await assert.rejects(loadAdapter(base, folder), /adapter_model\.safetensors/);

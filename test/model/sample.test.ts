@@ -85,7 +85,7 @@ describe("sampling", () => {
         const exact = Float32Array.from(z);
         const odds = [...exact].map((x) => Math.exp(x));
         const total = odds.reduce((a, b) => a + b);
-        const sorted = [...odds.keys()].sort((a, b) => odds[b] - odds[a] || a - b);
+        const sorted = [...odds.keys()].sort((a, b) => exact[b] - exact[a] || a - b);
         const { tokens } = distribution(exact, { topP });
         const mass = (ids: number[]) => ids.reduce((sum, i) => sum + odds[i] / total, 0);
         assert.deepEqual(tokens, sorted.slice(0, tokens.length));

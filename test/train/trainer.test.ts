@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { full, lora } from "../../src/adapters";
@@ -200,6 +200,15 @@ describe("train", () => {
     assert.ok(Number.isFinite(await evaluateLoss(model, DATA)));
   });
 
+  it("has room for the longest example where it ends one pass over the data and begins the next", async () => {
+    const short = Array.from({ length: 4 }, (_, i) => ({ prompt: `number ${i} is`, completion: "" }));
+    const data = [...short, { prompt: "count", completion: " one two three four" }];
+    // Five examples in batches of four: within five passes the long one occurs twice in a batch.
+    const run = await train(student(), options({ data, steps: 20, batchSize: 4 }));
+    const [least, most] = [4 * "number 0 is".length, 2 * "count one two three four".length];
+    assert.ok(run.steps.some(({ tokens }) => tokens > most + least / 2 - 1));
+  });
+
   it("explains what it cannot train on", async () => {
     const rejects = (changes: Partial<TrainOptions>, message: RegExp) =>
       assert.rejects(train(student(), options(changes)), message);
@@ -208,7 +217,12 @@ describe("train", () => {
     await rejects({ data: [""] }, /has no token to predict/);
     await rejects({ steps: 0 }, /steps must be a whole number from 1, got 0/);
     await rejects({ learningRate: -1 }, /learningRate must be above 0/);
-    await rejects({ sequenceLength: 4 }, /sequenceLength is 4: expected at least \d\d/);
+    await rejects({ sequenceLength: 4 }, /sequenceLength is 4: expected a whole number from \d\d/);
+    await rejects({ sequenceLength: 30.5 }, /sequenceLength is 30\.5: expected a whole number/);
+    await rejects({ schedule: "step" as never }, /schedule "step" is not known: expected constant, linear, cosine/);
+    await rejects({ maxGradientNorm: 0 }, /maxGradientNorm must be above 0/);
+    await rejects({ beta1: 1 }, /beta1 must be in \[0, 1\), got 1/);
+    await rejects({ data: [{ question: "sky?" } as never] }, /Example 0 is \{"question":"sky\?"\}: expected a text/);
     await rejects({ optimizer: "lion" as never }, /optimizer "lion" is not known: expected adamw, sgd/);
     await assert.rejects(train(base, options()), /no adapter in use[\s\S]*attach\(lora/);
   });
@@ -263,6 +277,13 @@ describe("checkpoints", () => {
     assert.deepEqual(resumed.adapter!.parameters.flat, whole.adapter!.parameters.flat);
   });
 
+  it("leave alone what else is in their folder", async () => {
+    await writeFile(join(folder, "notes.txt"), "mine");
+    for (const steps of [1, 2]) await train(student(), options({ steps, checkpoint: { folder } }));
+    assert.equal(await readFile(join(folder, "notes.txt"), "utf8"), "mine");
+    assert.equal((await train(student(), options({ steps: 3, resume: folder }))).steps.length, 3);
+  });
+
   it("are refused by a run with other settings", async () => {
     const path = join(folder, "run");
     await train(student(), options({ checkpoint: { folder: path } }));
@@ -277,6 +298,7 @@ describe("checkpoints", () => {
       /another run: .*lora_A\.weight is \[4,32\] now and was \[8,32\]/,
     );
     await assert.rejects(resume({ resume: folder }), /holds no checkpoint/);
+    await assert.rejects(resume({}, { alpha: 4 }), /another run: adapter\.alpha is 4 now and was 16/);
     const longer = await resume({ steps: 8 });
     assert.equal(longer.steps.length, 8);
   });
