@@ -203,10 +203,10 @@ describe("train", () => {
   it("has room for the longest example where it ends one pass over the data and begins the next", async () => {
     const short = Array.from({ length: 4 }, (_, i) => ({ prompt: `number ${i} is`, completion: "" }));
     const data = [...short, { prompt: "count", completion: " one two three four" }];
-    // Five examples in batches of four: within five passes the long one occurs twice in a batch.
+    // Five examples in batches of four: sooner or later the long one occurs twice in a batch.
     const run = await train(student(), options({ data, steps: 20, batchSize: 4 }));
-    const [least, most] = [4 * "number 0 is".length, 2 * "count one two three four".length];
-    assert.ok(run.steps.some(({ tokens }) => tokens > most + least / 2 - 1));
+    const twice = 2 * "count one two three four".length + 2 * "number 0 is".length;
+    assert.ok(run.steps.some(({ tokens }) => tokens === twice));
   });
 
   it("explains what it cannot train on", async () => {
