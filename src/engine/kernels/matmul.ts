@@ -1,7 +1,7 @@
 /** Matrix products. */
 import { backend_util } from "@tensorflow/tfjs";
-import type { Graph, Value } from "../graph";
-import { add, elementwise } from "./elementwise";
+import { type Graph, sameShape, type Value } from "../graph";
+import { add, elementwise, mul } from "./elementwise";
 import { cast, type Emit, toFloat, transpose } from "./emit";
 
 /** x with its last two axes exchanged. */
@@ -9,6 +9,15 @@ function swap(g: Graph, x: Value): Value {
   const perm = x.shape.map((_, i) => i);
   [perm[perm.length - 1], perm[perm.length - 2]] = [perm.length - 2, perm.length - 1];
   return transpose(g, x, perm);
+}
+
+/** x and c [n, 1] of a matrix that is c∘x [n, k]. */
+function withoutRowScale(a: Value): { x: Value; c: Value } | undefined {
+  const { op, inputs } = a.node ?? {};
+  if (op !== "Mul" || a.shape.length !== 2) return undefined;
+  const c = inputs!.find(({ shape }) => sameShape(shape, [a.shape[0]!, 1]));
+  const x = inputs!.find(({ shape }) => sameShape(shape, a.shape));
+  return c && x ? { x, c } : undefined;
 }
 
 /**
@@ -27,6 +36,12 @@ export function matMul(g: Graph, a: Value, b: Value, transposeA: boolean, transp
   }
   if (a.dtype !== "float32" && g.device !== "cpu") {
     return cast(g, matMul(g, toFloat(g, a), toFloat(g, b), transposeA, transposeB), a.dtype);
+  }
+  const scaled = withoutRowScale(a);
+  if (scaled && b.shape.length === 2 && columns < scaled.x.shape[1]!) {
+    // (c∘x)·b = c∘(x·b) and (c∘x)ᵀ·b = xᵀ·(c∘b): rows are scaled where they are narrower.
+    if (!transposeA) return mul(g, matMul(g, scaled.x, b, false, transposeB), scaled.c);
+    if (!transposeB) return matMul(g, scaled.x, mul(g, b, scaled.c), true, false);
   }
   const batch = backend_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
   const type = { shape: [...batch, rows, columns], dtype: a.dtype };
