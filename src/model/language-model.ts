@@ -19,7 +19,14 @@ import {
 import type { Adapter, Method } from "./adapter";
 import type { ModelConfig } from "./config";
 import { capacityFor } from "./decoder";
-import { checkTokens, type GenerateOptions, type Generation, generate, generateBatch, stream } from "./generate";
+import {
+  checkTokens,
+  type GenerateOptions,
+  type Generation,
+  generate,
+  generateBatch,
+  stream,
+} from "./generate";
 import { readModelFolder, resolveModelFolder } from "./load";
 import type { Tokenizer } from "./tokenizer";
 import { baseLayers, hiddenStates, type Layers, logits } from "./transformer";

@@ -161,6 +161,35 @@ describe("LoRA", () => {
   });
 });
 
+describe("logits", () => {
+  const base = tinyModel();
+
+  it("are those of each text, whatever its length and company", async () => {
+    const { vocabSize } = base.config;
+    const whole = await base.logits([IDS, [...IDS].reverse()]);
+    assert.deepEqual(whole.shape, [2, IDS.length, vocabSize]);
+    for (const n of [1, 4]) {
+      const part = await base.logits(IDS.slice(0, n));
+      assert.deepEqual(part.shape, [1, n, vocabSize]);
+      assert.ok(maxDifference(part.data, whole.data.subarray(0, n * vocabSize)) < 1e-4);
+    }
+    const second = await base.logits([...IDS].reverse());
+    assert.ok(maxDifference(second.data, whole.data.subarray(IDS.length * vocabSize)) < 1e-4);
+  });
+
+  it("explain texts that the model cannot read", async () => {
+    const full = Array(base.config.contextLength).fill(1);
+    assert.equal((await base.logits(full)).shape[1], full.length);
+    await assert.rejects(
+      base.logits([...full, 1]),
+      /expected 1 to 32 tokens \(the model's context\), got 33/,
+    );
+    await assert.rejects(base.logits([]), /got 0/);
+    await assert.rejects(base.logits([1, 257]), /token id 257 is not in the vocabulary of 257/);
+    await assert.rejects(base.logits([[1, 2], [3]]), /equal lengths, got 2, 1/);
+  });
+});
+
 describe("several adapters on one model", () => {
   const base = tinyModel();
 
@@ -243,7 +272,10 @@ describe("PEFT files", () => {
     await assert.rejects(withConfig({ target_modules: ["q_proj"] }), /has no place in this model/);
     await assert.rejects(withConfig({ r: "two" }), /expected a number as "r"/);
     await assert.rejects(withConfig({ target_modules: null }), /expected a list.*"target_modules"/);
-    await assert.rejects(withConfig({ init_lora_weights: "pissa_niter_4" }), /init_lora_weights "pissa_niter_4"/);
+    await assert.rejects(
+      withConfig({ init_lora_weights: "pissa_niter_4" }),
+      /init_lora_weights "pissa_niter_4"/,
+    );
     await writeFile(path, "{");
     await assert.rejects(loadAdapter(base, folder), /adapter_config\.json: not JSON/);
     await writeFile(path, JSON.stringify(config));

@@ -58,3 +58,17 @@ describe("a program", () => {
     await assert.rejects(other.run({ x: Float32Array.of(1) }), /was disposed/);
   });
 });
+
+describe("trace", () => {
+  it("refuses a function that gives no tensor at once", async () => {
+    const nothing = (fn: () => unknown) => trace(fn as never, {}, { device: "cpu" });
+    await assert.rejects(
+      nothing(async () => ({})),
+      /must return at least one tensor, at once: an async function/,
+    );
+    await assert.rejects(
+      nothing(() => ({})),
+      /must return at least one tensor/,
+    );
+  });
+});

@@ -78,6 +78,13 @@ describe("sampling", () => {
     assertDistribution({ topK: 2, topP: 0.5 }, P, [[1, 1]]);
   });
 
+  it("counts the many unlikely tokens that top-k has left as part of its whole", () => {
+    // 0.3, 0.25 and 45 times 0.01, of which k = 46 leave 0.99: half of that is more than the first alone.
+    const probabilities = [0.3, 0.25, ...Array(45).fill(0.01)];
+    const logits = Float32Array.from(probabilities, Math.log);
+    assert.deepEqual(distribution(logits, { topK: 46, topP: 0.5 }).tokens, [0, 1]);
+  });
+
   it("keeps by top-p exactly what sorting all tokens keeps", () => {
     const logits = fc.array(fc.double({ min: -20, max: 20, noNaN: true }), { minLength: 1, maxLength: 40 });
     fc.assert(

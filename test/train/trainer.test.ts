@@ -219,10 +219,16 @@ describe("train", () => {
     await rejects({ learningRate: -1 }, /learningRate must be above 0/);
     await rejects({ sequenceLength: 4 }, /sequenceLength is 4: expected a whole number from \d\d/);
     await rejects({ sequenceLength: 30.5 }, /sequenceLength is 30\.5: expected a whole number/);
-    await rejects({ schedule: "step" as never }, /schedule "step" is not known: expected constant, linear, cosine/);
+    await rejects(
+      { schedule: "step" as never },
+      /schedule "step" is not known: expected constant, linear, cosine/,
+    );
     await rejects({ maxGradientNorm: 0 }, /maxGradientNorm must be above 0/);
     await rejects({ beta1: 1 }, /beta1 must be in \[0, 1\), got 1/);
-    await rejects({ data: [{ question: "sky?" } as never] }, /Example 0 is \{"question":"sky\?"\}: expected a text/);
+    await rejects(
+      { data: [{ question: "sky?" } as never] },
+      /Example 0 is \{"question":"sky\?"\}: expected a text/,
+    );
     await rejects({ optimizer: "lion" as never }, /optimizer "lion" is not known: expected adamw, sgd/);
     await assert.rejects(train(base, options()), /no adapter in use[\s\S]*attach\(lora/);
   });
