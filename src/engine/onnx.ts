@@ -65,7 +65,7 @@ const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, ints: 7 };
 /** The opset that every operator written by the kernels follows. */
 const OPSET = 18;
 
-const nameOf = (value: Value): string => value.input ?? `v${value.id}`;
+const nameOf = (value: Value): string => value.input ?? `%${value.id}`;
 
 function attribute(name: string, value: Attribute): object {
   if (typeof value === "number") return { name, type: ATTRIBUTE_TYPE.int, i: value };
@@ -110,11 +110,20 @@ export interface OnnxModel {
 
 /**
  * An ONNX model that computes `outputs`, each under the name `NAME:out`.
- * Outputs get an `Identity` of their own, so that inputs, constants and twice-used values can be outputs too.
+ * Inputs, constants and values that are given out a second time are passed through an operator of their own.
  */
 export function writeModel(graph: Graph, outputs: Record<string, Value>): OnnxModel {
-  const results = Object.entries(outputs).map(([name, value]) => [name, graph.dense(value)] as const);
+  const results = Object.entries(outputs).map(
+    ([name, value]) => [`${name}:out`, graph.dense(value)] as const,
+  );
   const { nodes, constants } = reachable(results.map(([, value]) => value));
+  const outputName = new Map<Value, string>();
+  const passedOn: object[] = [];
+  for (const [name, value] of results) {
+    if (value.node && !outputName.has(value)) outputName.set(value, name);
+    else passedOn.push(passOn(outputName.get(value) ?? nameOf(value), name, value.dtype));
+  }
+  const nameInModel = (value: Value) => outputName.get(value) ?? nameOf(value);
   const model = Model.encode(
     Model.fromObject({
       irVersion: 8,
@@ -130,25 +139,25 @@ export function writeModel(graph: Graph, outputs: Record<string, Value>): OnnxMo
             name: `${node.op}_${i}`,
             opType: node.op,
             domain: node.domain,
-            input: node.inputs.map(nameOf),
-            output: node.outputs.map(nameOf),
+            input: node.inputs.map(nameInModel),
+            output: node.outputs.map(nameInModel),
             attribute: Object.entries(node.attributes).map(([name, value]) => attribute(name, value)),
           })),
-          ...results.map(([name, value]) => ({
-            name: `output_${name}`,
-            // GPU providers lack Identity for truth values, but have And.
-            ...(value.dtype === "bool"
-              ? { opType: "And", input: [nameOf(value), nameOf(value)] }
-              : { opType: "Identity", input: [nameOf(value)] }),
-            output: [`${name}:out`],
-          })),
+          ...passedOn,
         ],
         initializer: constants.map(tensor),
         input: graph.inputs.map((value) => valueInfo(value.input!, value)),
-        output: results.map(([name, value]) => valueInfo(`${name}:out`, value)),
+        output: results.map(([name, value]) => valueInfo(name, value)),
       },
     }),
   ).finish();
   const externalData = constants.filter(isExternal).map((v) => ({ path: nameOf(v), data: bytesOf(v) }));
   return { model, externalData };
 }
+
+/** GPU providers lack Identity for truth values, but have And. */
+const passOn = (from: string, to: string, dtype: GraphDType): object => ({
+  name: `output_${to}`,
+  output: [to],
+  ...(dtype === "bool" ? { opType: "And", input: [from, from] } : { opType: "Identity", input: [from] }),
+});
