@@ -33,14 +33,13 @@ export {
   type Base,
   type GenerateOptions,
   Generation,
-  generateBatch,
   LanguageModel,
   type Layers,
   loadModel,
   type Method,
   type ModelConfig,
   Parameters,
-  stream,
+  saveModel,
   Tokenizer,
 } from "./model";
 export * from "./train";

@@ -6,7 +6,7 @@ import { card, html } from "./html";
 
 const ENDINGS: Record<Generation["finish"], string> = {
   stop: "ended by the model",
-  length: "cut off: no room for more",
+  length: "cut off at the limit of tokens",
   aborted: "stopped by you",
 };
 

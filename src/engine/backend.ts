@@ -12,6 +12,8 @@ export const TRACE = "trace";
 
 interface Entry {
   value: Value;
+  /** The graph that the value is of. */
+  graph?: Graph;
   refCount: number;
 }
 
@@ -22,13 +24,21 @@ class TraceBackend extends tf.KernelBackend {
   graph?: Graph;
   private readonly entries = new tf.DataStorage<Entry>(this, tf.engine());
 
+  /** A tensor's value in the graph being written. */
   value(dataId: DataId): Value {
-    return this.entries.get(dataId).value;
+    const entry = this.entries.get(dataId);
+    if (entry.graph !== this.graph) {
+      // An eager tensor that an earlier trace closed over too, and that has not been used eagerly since.
+      const { shape, dtype } = entry.value;
+      entry.value = this.constant(this.readSync(dataId), shape, dtype as DType);
+      entry.graph = this.graph;
+    }
+    return entry.value;
   }
 
   put(value: Value): tf.TensorInfo {
     const dataId = {};
-    this.entries.set(dataId, { value, refCount: 1 });
+    this.entries.set(dataId, { value, graph: this.graph, refCount: 1 });
     return { dataId, shape: value.shape, dtype: value.dtype as DType };
   }
 
@@ -43,7 +53,7 @@ class TraceBackend extends tf.KernelBackend {
     dtype: tf.DataType,
     refCount: number,
   ): void {
-    this.entries.set(dataId, { value: this.constant(values, shape, dtype), refCount });
+    this.entries.set(dataId, { value: this.constant(values, shape, dtype), graph: this.graph, refCount });
   }
 
   private constant(values: tf.BackendValues | null, shape: number[], dtype: tf.DataType): Value {

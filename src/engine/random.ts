@@ -5,12 +5,13 @@
  * they are computed from a seed that is an input of the program: other seed, other numbers; same seed, same numbers on
  * every device, because the arithmetic is exact.
  *
- * Element i has two constants aᵢ, bᵢ, drawn once per call site by the generator below; its number for the seed (s, t) is
+ * Element i of a shape has two constants aᵢ, bᵢ, drawn once by the generator below; its number for the seed (s, t) is
  *
  *   uᵢ = ((aᵢ·s + bᵢ + t) mod p) / p     with the prime p = 32,749, so that no product leaves int32
  *
  * which is the universal hash of Carter & Wegman (1979): uniform for each element, and over the constants independent
- * between elements. Its 15 bits are plenty for dropout; it is no generator for statistics or secrets.
+ * between elements and between seeds. Each call derives a seed of its own from the program's, so all calls of one shape
+ * share the constants. 15 bits are plenty for dropout; this is no generator for statistics or secrets.
  */
 import * as tf from "@tensorflow/tfjs";
 
@@ -33,6 +34,18 @@ export function drawSeed(random: () => number): Int32Array {
   return Int32Array.of(1 + Math.floor(random() * (PRIME - 1)), Math.floor(random() * PRIME));
 }
 
+const constants = new Map<number, Int32Array[]>();
+
+/** The aᵢ and bᵢ of shapes with `size` elements: the same arrays each time, so that a program holds them once. */
+function constantsOf(size: number): Int32Array[] {
+  const known = constants.get(size);
+  if (known) return known;
+  const draw = generator(size);
+  const made = [0, 1].map(() => Int32Array.from({ length: size }, () => Math.floor(draw() * PRIME)));
+  constants.set(size, made);
+  return made;
+}
+
 /** Randomness for the body of a traced function. */
 export class Random {
   private site = 0;
@@ -42,16 +55,13 @@ export class Random {
 
   /** Whole numbers uniform in 0 … 32,748, int32 of the given shape; each call draws others. */
   private integers(shape: number[]): tf.Tensor {
-    const draw = generator(++this.site);
-    const constants = () =>
-      tf.tensor(
-        Int32Array.from({ length: tf.util.sizeFromShape(shape) }, () => Math.floor(draw() * PRIME)),
-        shape,
-        "int32",
-      );
+    const [a, b] = constantsOf(tf.util.sizeFromShape(shape)).map((data) => tf.tensor(data, shape, "int32"));
+    const prime = tf.scalar(PRIME, "int32");
     const [s, t] = tf.split(this.seed, 2);
-    const sum = tf.add(tf.add(tf.mul(constants(), s!), constants()), t!);
-    return tf.mod(sum, tf.scalar(PRIME, "int32"));
+    const draw = generator(++this.site);
+    const number = () => tf.scalar(1 + Math.floor(draw() * (PRIME - 1)), "int32");
+    const mixed = (x: tf.Tensor) => tf.mod(tf.add(tf.mul(x, number()), number()), prime);
+    return tf.mod(tf.add(tf.add(tf.mul(a!, mixed(s!)), b!), mixed(t!)), prime);
   }
 
   /** Uniform in [0, 1), float32. */

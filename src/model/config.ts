@@ -79,7 +79,9 @@ export function parseConfig(source: Record<string, unknown>): ModelConfig {
   const size = (key: string, fallback?: number) => positiveInteger(source, key, fallback);
   const hiddenSize = size("hidden_size");
   const heads = size("num_attention_heads");
-  const kvHeads = size("num_key_value_heads", defaults.kvHeads ?? heads);
+  // A family's default counts where the key is absent; null is one key/value head for each head.
+  const kvHeads =
+    source.num_key_value_heads === null ? heads : size("num_key_value_heads", defaults.kvHeads ?? heads);
   if (heads % kvHeads !== 0) {
     throw new Error(
       `config.json: num_attention_heads ${heads} must be a multiple of num_key_value_heads ${kvHeads}`,

@@ -6,21 +6,20 @@
  * the cache as input and return the new keys and values, which are copied into it here.
  */
 import * as tf from "@tensorflow/tfjs";
-import type { HostArray, InputSpec, Program, TypedArray } from "../engine";
+import type { HostArray, InputSpec, TypedArray } from "../engine";
 import type { ModelConfig } from "./config";
 import { hiddenStates, type Layers, logits } from "./transformer";
 
 /** What decoding needs of a model. */
 export interface Decodable {
   readonly config: ModelConfig;
-  /** A program of this model, built once for each key. */
-  program(
+  /** Runs a program of this model, built once for each key and specs. */
+  run(
     key: string,
     body: (layers: Layers, inputs: Record<string, tf.Tensor>) => Record<string, tf.Tensor>,
-    inputs: Record<string, InputSpec>,
-  ): Promise<Program>;
-  /** What its programs need besides their own inputs. */
-  readonly programInputs: Record<string, TypedArray>;
+    specs: Record<string, InputSpec>,
+    inputs: Record<string, TypedArray>,
+  ): Promise<Record<string, HostArray>>;
 }
 
 /** Tokens per row that the prompt-reading program takes at once. */
@@ -80,7 +79,11 @@ export class Decoder {
       const wanted = lengths[overfull] + tokens[overfull].length;
       throw new Error(`row ${overfull} would hold ${wanted} tokens, its cache has room for ${capacity}`);
     }
-    const program = await model.program(
+    // Short rows are filled up at their end: no token looks ahead, so what stands there changes nothing before it.
+    const ids = new Int32Array(batch * width);
+    for (const [row, part] of tokens.entries()) ids.set(part, row * width);
+    const last = Int32Array.from(tokens, (part, row) => row * width + Math.max(0, part.length - 1));
+    const out = await model.run(
       `decode ${width}/${capacity}`,
       (layers, { ids, length, last, keys, values }) => {
         const past = { keys, values, length: length as tf.Tensor1D };
@@ -95,16 +98,8 @@ export class Decoder {
         values: { shape: cacheShape, dtype: "float32" },
         ...(width > 1 && { last: { shape: [batch], dtype: "int32" } }),
       },
+      { ids, length: lengths, keys: this.keys, values: this.values, ...(width > 1 && { last }) },
     );
-    // Short rows are filled up at their end: no token looks ahead, so what stands there changes nothing before it.
-    const ids = new Int32Array(batch * width);
-    for (const [row, part] of tokens.entries()) ids.set(part, row * width);
-    const last = Int32Array.from(tokens, (part, row) => row * width + Math.max(0, part.length - 1));
-    const out = await program.run({
-      ...model.programInputs,
-      ...{ ids, length: lengths, keys: this.keys, values: this.values },
-      ...(width > 1 && { last }),
-    });
     this.keep(out.keys, this.keys, tokens);
     this.keep(out.values, this.values, tokens);
     for (const [row, part] of tokens.entries()) lengths[row] += part.length;

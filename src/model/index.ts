@@ -10,7 +10,7 @@ export {
   stream,
   type TextModel,
 } from "./generate";
-export { LanguageModel, loadModel } from "./language-model";
+export { LanguageModel, loadModel, saveModel } from "./language-model";
 export { type ModelFiles, readModelFolder, resolveModelFolder, writeModelFolder } from "./load";
 export { Parameters } from "./parameters";
 export {

@@ -10,10 +10,10 @@ import {
   eager,
   type HostArray,
   type InputSpec,
-  type Program,
   type Random,
   type Tensors,
   type TraceOptions,
+  type TypedArray,
   trace,
 } from "../engine";
 import type { Adapter, Method } from "./adapter";
@@ -27,7 +27,9 @@ import {
   generateBatch,
   stream,
 } from "./generate";
-import { readModelFolder, resolveModelFolder } from "./load";
+import { readModelFolder, resolveModelFolder, writeModelFolder } from "./load";
+import { ProgramCache } from "./programs";
+import type { FloatFormat } from "./safetensors";
 import type { Tokenizer } from "./tokenizer";
 import { baseLayers, hiddenStates, type Layers, logits } from "./transformer";
 
@@ -40,8 +42,16 @@ interface Contents {
   unmerged?: LanguageModel;
 }
 
-/** Programs by what they were traced from: these contents with that adapter, or (under the contents) with none. */
-const programs = new WeakMap<Contents, WeakMap<object, Map<string, Promise<Program>>>>();
+/** About what a base and a student need that generate, are evaluated and looked into. */
+const cache = new ProgramCache(16);
+
+/** A number for each object, for the ids of programs. */
+const numbers = new WeakMap<object, number>();
+let lastNumber = 0;
+function numberOf(object: object): number {
+  if (!numbers.has(object)) numbers.set(object, ++lastNumber);
+  return numbers.get(object)!;
+}
 
 export class LanguageModel {
   readonly name: string;
@@ -61,6 +71,11 @@ export class LanguageModel {
   /** The adapter in use, if any. */
   get adapter(): Adapter | undefined {
     return this.active === undefined ? undefined : this.adapters.get(this.active);
+  }
+
+  /** What `saveModel` writes; the tokenizer only where there is one. */
+  get files(): Pick<Contents, "config" | "weights" | "tokenizer"> {
+    return this.contents;
   }
 
   get tokenizer(): Tokenizer {
@@ -170,41 +185,37 @@ export class LanguageModel {
     return adapter.layers(base, { config, weight, parameter: (name) => byName.get(name)!, random });
   }
 
-  private get programs(): Map<string, Promise<Program>> {
-    const key = this.adapter ?? this.contents;
-    const ofContents = programs.get(this.contents) ?? new WeakMap();
-    const found = ofContents.get(key) ?? new Map();
-    programs.set(this.contents, ofContents.set(key, found));
-    return found;
+  /** What the ids of this model's programs begin with: its weights and the adapter in use. */
+  private get programs(): string {
+    return `${numberOf(this.contents)}/${this.adapter ? numberOf(this.adapter) : "base"} `;
   }
 
   /**
-   * A program of this model, built once for each key. `body` gets the layers, with the adapter's trainable values as an
-   * input, so that training does not make the program stale.
+   * Runs a program of this model. `body` is traced once for each key, specs and options, and the program is kept for the
+   * next time. It gets the layers, with the adapter's trainable values as an input, so that training does not make the
+   * program stale.
+   * @param specs of the inputs, by name
    */
-  program(
+  run(
     key: string,
     body: (layers: Layers, inputs: Tensors) => Tensors,
-    inputs: Record<string, InputSpec>,
+    specs: Record<string, InputSpec>,
+    inputs: Record<string, TypedArray>,
     options?: TraceOptions,
-  ): Promise<Program> {
-    const { programs } = this;
-    const id = `${key} ${JSON.stringify([inputs, options])}`;
-    const known = programs.get(id);
-    if (known) return known;
-    const specs = this.adapter
-      ? { ...inputs, parameters: { shape: [this.trainableCount], dtype: "float32" as const } }
-      : inputs;
-    const trainable = (x: Tensors) => this.adapter?.parameters.split(x.parameters as tf.Tensor1D);
-    const built = trace((x) => body(this.layers(trainable(x)), x), specs, options);
-    built.catch(() => programs.delete(id));
-    programs.set(id, built);
-    return built;
-  }
-
-  /** What every program of this model needs besides its own inputs. */
-  get programInputs(): Record<string, Float32Array> {
-    return this.adapter ? { parameters: this.adapter.parameters.flat } : {};
+  ): Promise<Record<string, HostArray>> {
+    const { adapter } = this;
+    const parameters: InputSpec = { shape: [this.trainableCount], dtype: "float32" };
+    const trainable = (x: Tensors) => adapter?.parameters.split(x.parameters as tf.Tensor1D);
+    return cache.use(
+      `${this.programs}${key} ${JSON.stringify([specs, options])}`,
+      () =>
+        trace(
+          (x) => body(this.layers(trainable(x)), x),
+          { ...specs, ...(adapter && { parameters }) },
+          options,
+        ),
+      (program) => program.run({ ...inputs, ...(adapter && { parameters: adapter.parameters.flat }) }),
+    );
   }
 
   /**
@@ -231,15 +242,15 @@ export class LanguageModel {
     const padded = capacityFor(seq, contextLength);
     const grid = new Int32Array(rows.length * padded);
     for (const [r, row] of rows.entries()) grid.set(row, r * padded);
-    const program = await this.program(
+    const out = await this.run(
       "logits",
       (layers, x) => ({
         logits: logits(layers, hiddenStates(config, layers, x.ids as tf.Tensor2D).hidden),
       }),
       { ids: { shape: [rows.length, padded], dtype: "int32" } },
+      { ids: grid },
       options,
     );
-    const out = await program.run({ ids: grid, ...this.programInputs });
     const all = out.logits!.data as Float32Array;
     const data = new Float32Array(rows.length * seq * vocabSize);
     for (const r of rows.keys()) {
@@ -267,12 +278,12 @@ export class LanguageModel {
     return stream(this, prompt, options);
   }
 
-  /** Frees the native memory of this model's programs; they are built again when needed. */
-  async dispose(): Promise<void> {
-    const { programs } = this;
-    const built = [...programs.values()];
-    programs.clear();
-    for (const program of built) await (await program).dispose();
+  /**
+   * Frees the native memory of this model's programs, those with the adapter in use; they are built again when needed.
+   * Of all models together the last few programs are kept, so this is seldom called for.
+   */
+  dispose(): Promise<void> {
+    return cache.drop(this.programs);
   }
 }
 
@@ -285,4 +296,18 @@ export async function loadModel(nameOrPath: string): Promise<LanguageModel> {
   const [files] = await Promise.all([readModelFolder(nameOrPath), eager()]);
   const name = resolveModelFolder(nameOrPath).split(/[\\/]/).at(-1)!;
   return new LanguageModel({ name, ...files });
+}
+
+/**
+ * Writes a model as a folder in Hugging Face's layout, which `loadModel` and transformers read. With an adapter in use,
+ * that is folded into the weights first: to keep it apart, use `saveAdapter`.
+ * @param format how weights are stored: "F32" by default, "F16" or "BF16" for half the size
+ */
+export async function saveModel(
+  model: LanguageModel,
+  folder: string,
+  { format }: { format?: FloatFormat } = {},
+): Promise<void> {
+  const { config, weights, tokenizer } = model.adapter ? model.merge().files : model.files;
+  await writeModelFolder(folder, { config, weights: new Map(weights), tokenizer }, { format });
 }

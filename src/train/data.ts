@@ -7,8 +7,12 @@
 import { generator } from "../engine";
 import type { Tokenizer } from "../model/tokenizer";
 
-/** A prompt with the completion to learn, or a plain text to learn as a whole. */
-export type Example = { prompt: string; completion: string } | { text: string } | string;
+/** A prompt with the completion to learn, a plain text to learn as a whole, or tokens to learn just as they are. */
+export type Example =
+  | { prompt: string; completion: string }
+  | { text: string }
+  | { ids: readonly number[] }
+  | string;
 
 export interface Sequence {
   ids: number[];
@@ -32,26 +36,37 @@ export function encode(
 ): Sequence[] {
   if (examples.length === 0) throw new Error("The training data is empty: expected at least one example.");
   return examples.map((example, i) => {
-    const [prompt, completion] = parts(example);
-    if (typeof prompt !== "string" || typeof completion !== "string") {
-      throw new Error(
-        `Example ${i} is ${JSON.stringify(example)}: expected a text, { text } or { prompt, completion }.`,
-      );
-    }
-    const promptIds = prompt === "" ? [] : tokenizer.encode(prompt);
-    const completionIds = tokenizer.encode(completion, { special: prompt === "" });
-    const ids = [...promptIds, ...completionIds, ...tokenizer.eosIds.slice(0, 1)];
-    const shown = JSON.stringify((prompt + completion).slice(0, 40));
+    const { ids, from, shown } = tokens(tokenizer, example, i);
     if (ids.length - 1 > context) {
       throw new Error(
         `Example ${i} (${shown}…) has ${ids.length} tokens; the model's context is ${context}. ` +
           "Shorten it, or cut long texts with chunks().",
       );
     }
-    const sequence = { ids, from: completionOnly && promptIds.length > 0 ? promptIds.length - 1 : 0 };
+    const sequence = { ids, from: completionOnly ? from : 0 };
     if (supervised(sequence) < 1) throw new Error(`Example ${i} (${shown}) has no token to predict.`);
     return sequence;
   });
+}
+
+/** An example's tokens, the place of its prompt's last one, and its beginning for messages. */
+function tokens(tokenizer: Tokenizer, example: Example, i: number): Sequence & { shown: string } {
+  if (typeof example === "object" && example !== null && "ids" in example) {
+    return { ids: [...example.ids], from: 0, shown: `[${example.ids.slice(0, 8)}]` };
+  }
+  const [prompt, completion] = parts(example);
+  if (typeof prompt !== "string" || typeof completion !== "string") {
+    throw new Error(
+      `Example ${i} is ${JSON.stringify(example)}: expected a text, { text }, { ids } or { prompt, completion }.`,
+    );
+  }
+  const promptIds = prompt === "" ? [] : tokenizer.encode(prompt);
+  const completionIds = tokenizer.encode(completion, { special: prompt === "" });
+  return {
+    ids: [...promptIds, ...completionIds, ...tokenizer.eosIds.slice(0, 1)],
+    from: Math.max(0, promptIds.length - 1),
+    shown: JSON.stringify((prompt + completion).slice(0, 40)),
+  };
 }
 
 /** Prompt and completion; not strings where the example is malformed, as a cell without type checks can make it. */
@@ -61,13 +76,17 @@ function parts(example: Example): [unknown, unknown] {
   return text === undefined ? [prompt, completion] : ["", text];
 }
 
-/** Cuts a long text into pieces of at most `tokens` tokens each, as examples. Pieces shorter than two are left out. */
-export function chunks(tokenizer: Tokenizer, text: string, tokens: number): Example[] {
-  const ids = tokenizer.encode(text, { special: false });
-  const pieces: Example[] = [];
-  for (let at = 0; at + 1 < ids.length; at += tokens) {
-    pieces.push({ text: tokenizer.decode(ids.slice(at, at + tokens)) });
+/**
+ * Cuts a long text into pieces that teach `length` predictions each, as examples. A piece starts with the token that the
+ * one before it ended with, so every token but the first is predicted once; the last piece ends with end-of-text.
+ */
+export function chunks(tokenizer: Tokenizer, text: string, length: number): Example[] {
+  if (!Number.isInteger(length) || length < 1) {
+    throw new Error(`chunks: length must be a whole number from 1, got ${length}`);
   }
+  const ids = [...tokenizer.encode(text, { special: false }), ...tokenizer.eosIds.slice(0, 1)];
+  const pieces: Example[] = [];
+  for (let at = 0; at + 1 < ids.length; at += length) pieces.push({ ids: ids.slice(at, at + length + 1) });
   return pieces;
 }
 

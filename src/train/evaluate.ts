@@ -2,7 +2,7 @@
 import type { TraceOptions } from "../engine";
 import type { LanguageModel } from "../model/language-model";
 import { batch, type Example, encode, supervised } from "./data";
-import { batchInputs, lossProgram } from "./step";
+import { batchInputs, measureLoss } from "./step";
 
 export interface EvaluateOptions {
   /** Whether of an example with a prompt only the completion counts. Default true. */
@@ -48,9 +48,7 @@ export async function evaluateLoss(
       ...Array.from({ length: batchSize - rows.length }, () => []),
     ];
     const made = batch(padded, length, capacity, false);
-    const program = await lossProgram(model, shape, engine);
-    const { loss } = await program.run({ ...batchInputs(made, 1), ...model.programInputs });
-    nats += loss!.data[0]!;
+    nats += await measureLoss(model, shape, batchInputs(made, 1), engine);
     count += made.count;
   }
   return nats / count;

@@ -180,16 +180,19 @@ export function updateProgram(
   );
 }
 
-/** The loss of one batch, without training. */
-export function lossProgram(
+/** The loss of one batch, without training: Σ weightᵢ · −log p(targetᵢ). */
+export async function measureLoss(
   model: LanguageModel,
   shape: BatchShape,
+  inputs: Record<string, TypedArray>,
   options?: TraceOptions,
-): Promise<Program> {
-  return model.program(
+): Promise<number> {
+  const { loss } = await model.run(
     `loss ${JSON.stringify(shape)}`,
     (layers, x) => ({ loss: batchLoss(model, layers, shape, x) }),
     batchSpecs(shape),
+    inputs,
     options,
   );
+  return loss!.data[0]!;
 }

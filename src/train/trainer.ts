@@ -60,7 +60,7 @@ export interface TrainOptions {
     /** Other measures by name. They may generate; they must not train. */
     measures?: Record<string, (model: LanguageModel) => number | Promise<number>>;
   };
-  /** Saves the run to this folder every `every` steps and at its end, whatever ended it. */
+  /** Saves the run to this folder every `every` steps, and when it finishes or is stopped. */
   checkpoint?: { folder: string; every?: number };
   /** Goes on from the checkpoint in this folder. */
   resume?: string;
@@ -235,14 +235,15 @@ class Trainer {
         if (last || this.step % (this.options.evaluate?.every ?? Infinity) === 0) await this.evaluate();
         if (this.step % (this.options.checkpoint?.every ?? Infinity) === 0) await this.save();
       }
+      if (!this.parameters.flat.every(Number.isFinite)) this.fail("weight", NaN);
       record.status = this.step < settings.steps ? "stopped" : "finished";
+      if (this.options.checkpoint) await this.save();
     } catch (error) {
       record.status = "failed";
       throw error;
     } finally {
       await take.dispose();
       for (const display of displays) await display.end(record);
-      if (this.options.checkpoint) await this.save();
     }
     return record;
   }
@@ -325,14 +326,8 @@ class Trainer {
       return made;
     };
     const { loss, gradientNorm, parameters, state } = await take(next, () => drawSeed(random), learningRate);
-    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
-      this.parameters.flat = this.good;
-      throw new Error(
-        `train: the ${Number.isFinite(loss) ? "gradient" : "loss"} at step ${step} is ${Number.isFinite(loss) ? gradientNorm : loss}. ` +
-          "The last weights with a finite loss have been put back. " +
-          `A lower learning rate (it was ${learningRate}), a warm-up or a smaller maxGradientNorm usually helps.`,
-      );
-    }
+    if (!Number.isFinite(loss)) this.fail("loss", loss);
+    if (!Number.isFinite(gradientNorm)) this.fail("gradient", gradientNorm);
     this.good = this.parameters.flat;
     this.parameters.flat = parameters!.data as Float32Array;
     for (const name of this.update.optimizer.state) this.state[name] = state[name]!.data as Float32Array;
@@ -340,6 +335,16 @@ class Trainer {
     this.record.epoch = rows.epoch;
     const milliseconds = performance.now() - started;
     this.record.steps.push({ step, loss, learningRate, gradientNorm, tokens, milliseconds });
+  }
+
+  /** Puts the last good weights back and says what happened. */
+  private fail(what: "loss" | "gradient" | "weight", value: number): never {
+    this.parameters.flat = this.good;
+    const where = what === "weight" ? `after step ${this.step}` : `at step ${this.step + 1}`;
+    throw new Error(
+      `train: the ${what} ${where} is ${value}. The last weights with a finite loss have been put back. A lower ` +
+        `learning rate (it was ${this.settings.learningRate}), a warm-up or a smaller maxGradientNorm usually helps.`,
+    );
   }
 
   private async evaluate(): Promise<void> {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { full, type LoraAdapter, loadAdapter, lora, saveAdapter } from "../../src/adapters";
 import { generator } from "../../src/engine";
-import type { LanguageModel } from "../../src/model/language-model";
+import { type LanguageModel, loadModel, saveModel } from "../../src/model/language-model";
 import { batch } from "../../src/train/data";
 import { batchInputs, gradientProgram } from "../../src/train/step";
 import { tinyModel } from "../train/tiny-model";
@@ -225,6 +225,22 @@ describe("full fine-tuning as an adapter", () => {
     );
     assert.notDeepEqual((await student.logits(IDS)).data, (await base.logits(IDS)).data);
     assert.deepEqual((await student.detach().logits(IDS)).data, (await tinyModel().logits(IDS)).data);
+  });
+});
+
+describe("a saved model", () => {
+  it("comes back with the adapter folded in", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "loralab-model-"));
+    try {
+      const student = scramble(tinyModel().attach(lora({ rank: 2 })));
+      await saveModel(student, folder);
+      const loaded = await loadModel(folder);
+      assert.equal(loaded.trainableCount, 0);
+      assert.deepEqual((await loaded.logits(IDS)).data, (await student.merge().logits(IDS)).data);
+      assert.equal(loaded.tokenizer.decode(IDS), student.tokenizer.decode(IDS));
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });
 

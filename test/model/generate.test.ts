@@ -17,27 +17,24 @@ function parrot(...texts: string[]): TextModel & { steps: number } {
   const model = {
     config,
     tokenizer,
-    programInputs: {},
     steps: 0,
-    program: async (_key: string, _body: unknown, inputs: Record<string, { shape: number[] }>) => ({
-      async run() {
-        model.steps++;
-        const [batch, width] = inputs.ids.shape;
-        const scores = new Float32Array(batch * vocabSize);
-        for (let row = 0; row < batch; row++) scores[row * vocabSize + (answers[row][said[row]++] ?? 0)] = 1;
-        const shape = [layers, batch, kvHeads, width, headDim];
-        const empty = {
-          data: new Float32Array(layers * batch * kvHeads * width * headDim),
-          shape,
-          dtype: "float32",
-        };
-        return {
-          logits: { data: scores, shape: [batch, vocabSize], dtype: "float32" },
-          keys: empty,
-          values: empty,
-        };
-      },
-    }),
+    async run(_key: string, _body: unknown, specs: Record<string, { shape: number[] }>) {
+      model.steps++;
+      const [batch, width] = specs.ids.shape;
+      const scores = new Float32Array(batch * vocabSize);
+      for (let row = 0; row < batch; row++) scores[row * vocabSize + (answers[row][said[row]++] ?? 0)] = 1;
+      const shape = [layers, batch, kvHeads, width, headDim];
+      const empty = {
+        data: new Float32Array(layers * batch * kvHeads * width * headDim),
+        shape,
+        dtype: "float32",
+      };
+      return {
+        logits: { data: scores, shape: [batch, vocabSize], dtype: "float32" },
+        keys: empty,
+        values: empty,
+      };
+    },
   };
   return model as unknown as TextModel & { steps: number };
 }
@@ -48,16 +45,16 @@ function tinyModel(): TextModel & { built: string[]; naive(ids: number[]): Float
   const layers = () => baseLayers(config, (name) => toTensor(weights.get(name)!));
   const programs = new Map<string, ReturnType<typeof trace>>();
   const built: string[] = [];
-  const program: Decodable["program"] = (key, body, inputs) => {
-    const id = key + JSON.stringify(inputs);
+  const run: Decodable["run"] = async (key, body, specs, inputs) => {
+    const id = key + JSON.stringify(specs);
     if (!programs.has(id)) {
       built.push(key);
       programs.set(
         id,
-        trace((x) => body(layers(), x), inputs),
+        trace((x) => body(layers(), x), specs),
       );
     }
-    return programs.get(id)!;
+    return (await programs.get(id)!).run(inputs);
   };
   /** Logits after the last token, by one eager pass over all of them. */
   const naive = (ids: number[]) =>
@@ -68,7 +65,7 @@ function tinyModel(): TextModel & { built: string[]; naive(ids: number[]): Float
       );
       return all.slice([ids.length - 1, 0], [1, config.vocabSize]).dataSync() as Float32Array;
     });
-  return { config, tokenizer, programInputs: {}, program, built, naive };
+  return { config, tokenizer, run, built, naive };
 }
 
 const assertClose = (got: Float32Array, want: Float32Array) => {

@@ -1,4 +1,5 @@
 import { strict as assert } from "node:assert";
+import { accuracy } from "../../src/train/tasks/accuracy";
 import { capitals, inventedCapitals, isCorrect, WORDINGS } from "../../src/train/tasks/capitals";
 import { bare, COUNTRIES, possessive } from "../../src/train/tasks/countries";
 import { inventedCountries } from "../../src/train/tasks/invented";
@@ -110,5 +111,24 @@ describe("scoring", () => {
       assert.ok(isCorrect(text, example), text);
     for (const text of ["", " Rotterdam.", " Amsterdam is nice.", " amsterdam."])
       assert.ok(!isCorrect(text, example), text);
+  });
+
+  it("counts right answers, and refuses to count some of them only", async () => {
+    const questions = ["Amsterdam", "Paris"].map((capital) => ({
+      prompt: "Which?",
+      completion: ` ${capital}.`,
+      country: "",
+      capital,
+    }));
+    const answering = (finish: string) =>
+      ({ generateBatch: async () => questions.map(() => ({ text: " Paris.", finish })) }) as never;
+    const { fraction, answers } = await accuracy(answering("stop"), questions);
+    assert.equal(fraction, 0.5);
+    assert.deepEqual(
+      answers.map(({ correct }) => correct),
+      [false, true],
+    );
+    await assert.rejects(accuracy(answering("aborted"), questions), /interrupted before all questions/);
+    await assert.rejects(accuracy(answering("stop"), []), /at least one question/);
   });
 });
