@@ -38,6 +38,9 @@ export interface ExecuteOptions {
   onInput?(question: string): string;
 }
 
+/** A kernel binds some time after it was started: it is tried often. */
+const SOCKET = { linger: 0, reconnectInterval: 10 };
+
 interface Waiting {
   reply?: Message;
   published: Message[];
@@ -53,10 +56,10 @@ export class KernelClient {
   /** What the kernel's process wrote to its own standard error: its log. */
   log = "";
   private readonly session = randomUUID();
-  private readonly shell = new Dealer({ linger: 0, routingId: this.session });
-  private readonly control = new Dealer({ linger: 0, routingId: this.session });
-  private readonly stdin = new Dealer({ linger: 0, routingId: this.session });
-  private readonly iopub = new Subscriber({ linger: 0 });
+  private readonly shell = new Dealer({ ...SOCKET, routingId: this.session });
+  private readonly control = new Dealer({ ...SOCKET, routingId: this.session });
+  private readonly stdin = new Dealer({ ...SOCKET, routingId: this.session });
+  private readonly iopub = new Subscriber(SOCKET);
   private readonly waiting = new Map<string, Waiting>();
   private readonly sending = new Map<Dealer, Promise<unknown>>();
   private readonly exit: Promise<void>;

@@ -42,6 +42,8 @@ export function readConnection(file: string): Connection {
   } catch (error) {
     throw new Error(`the connection file ${file} is not JSON: ${(error as Error).message}`);
   }
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new Error(`the connection file ${file} should hold a JSON object, got ${text.trim().slice(0, 40)}`);
   const wrong = (field: string, expected: string) =>
     new Error(
       `connection file ${file}: "${field}" should be ${expected}, got ${JSON.stringify(value[field])}`,
@@ -49,10 +51,14 @@ export function readConnection(file: string): Connection {
   if (value.transport !== "tcp" && value.transport !== "ipc") throw wrong("transport", '"tcp" or "ipc"');
   for (const field of ["ip", "key"]) if (typeof value[field] !== "string") throw wrong(field, "a string");
   for (const name of CHANNELS)
-    if (!Number.isInteger(value[`${name}_port`])) throw wrong(`${name}_port`, "a port number");
+    if (!isPort(value[`${name}_port`])) throw wrong(`${name}_port`, "a port number");
   const scheme = value.signature_scheme ?? "hmac-sha256";
   if (!/^hmac-sha(224|256|384|512)$/.test(scheme)) throw wrong("signature_scheme", '"hmac-sha256"');
   return { ...value, signature_scheme: scheme };
+}
+
+function isPort(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) > 0 && (value as number) < 65536;
 }
 
 /** The ZMQ address of one of a connection's sockets. */

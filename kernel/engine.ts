@@ -2,12 +2,22 @@
  * The parent's side of the child process: starts it, runs cells in it, interrupts it, and replaces it when it ends.
  */
 import { type ChildProcess, fork } from "node:child_process";
-import type { Writable } from "node:stream";
-import type { CellError, CellProgram, FromChild, Outcome, ToChild } from "./child/ipc";
+import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  type CellError,
+  type CellProgram,
+  type FromChild,
+  type Outcome,
+  readMessages,
+  type ToChild,
+} from "./child/ipc";
 import { entryPoint } from "./entry";
 
 /** An interrupted cell that does not end within this time loses its process. */
 const PATIENCE_MS = 1500;
+/** How long to wait for the last outputs of a process that ended. */
+const DRAIN_MS = 200;
 
 export type EngineEvent = Exclude<FromChild, { type: "ready" | "done" }>;
 
@@ -62,7 +72,7 @@ export class Engine {
     running.interrupted = true;
     const bytes = Buffer.alloc(4);
     bytes.writeInt32LE(running.run);
-    (this.child.stdio[4] as Writable).write(bytes);
+    (this.child.stdio[4] as Duplex).write(bytes);
     this.send({ type: "interrupt", run: running.run });
     const child = this.child;
     setTimeout(() => {
@@ -89,7 +99,7 @@ export class Engine {
     const child = fork(file, [], {
       execArgv: [...execArgv, ...process.execArgv.filter((arg) => arg.startsWith("--max-old-space-size"))],
       serialization: "advanced",
-      // 3 is the IPC channel, 4 the pipe for interrupts (see child/interrupter.ts)
+      // 3 is the IPC channel, 4 the pipe of the side thread (see child/side-thread.ts)
       stdio: ["ignore", "pipe", "pipe", "ipc", "pipe"],
     });
     this.child = child;
@@ -100,15 +110,22 @@ export class Engine {
         if (name === "stderr") this.stderrTail = (this.stderrTail + text).slice(-4000);
         this.onEvent({ type: "stream", cell: this.latestCell, name, text });
       });
-    (child.stdio[4] as Writable).on("error", () => {});
+    const pipe = child.stdio[4] as Duplex;
+    pipe.on("error", () => {});
     this.ready = new Promise((resolve) => {
-      child.on("message", (message: FromChild) => {
+      readMessages(pipe, (message) => {
         if (message.type === "ready") resolve();
         else if (message.type === "done") this.finish(message.run, message.outcome);
         else this.onEvent(message);
       });
     });
-    child.on("close", (code, signal) => this.ended(code, signal));
+    // Its last outputs are read before its end is told. But what a cell started in the background may hold the same
+    // pipes open for as long as it likes.
+    const drained = new Promise((resolve) => child.once("close", resolve));
+    child.once("exit", async (code, signal) => {
+      await Promise.race([drained, delay(DRAIN_MS)]);
+      this.ended(code, signal);
+    });
   }
 
   private finish(run: number, outcome: EngineOutcome): void {

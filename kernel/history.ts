@@ -32,8 +32,9 @@ export class History {
         return this.cells.filter(({ line }) => line >= (start ?? 0) && (stop == null || line < stop));
       }
       case "search": {
-        const pattern = globPattern(query.pattern);
-        const found = this.cells.filter(({ source }) => pattern.test(source));
+        const { pattern = "*" } = query;
+        if (typeof pattern !== "string") throw new Error("a search needs a text as pattern");
+        const found = this.cells.filter(({ source }) => matchesGlob(source, pattern));
         const unique = query.unique ? [...new Map(found.map((cell) => [cell.source, cell])).values()] : found;
         return last(unique, query.n);
       }
@@ -44,10 +45,30 @@ export class History {
 }
 
 function last<T>(list: T[], n: number | undefined | null): T[] {
-  return n == null ? list : n <= 0 ? [] : list.slice(-n);
+  if (n == null) return list;
+  if (typeof n !== "number") throw new Error(`n should be a number of cells, got ${JSON.stringify(n)}`);
+  return n <= 0 ? [] : list.slice(-n);
 }
 
-function globPattern(glob = "*"): RegExp {
-  const escaped = glob.replace(/[.+^${}()|[\]\\]/g, "\\$&");
-  return new RegExp(`^${escaped.replace(/\*/g, "[\\s\\S]*").replace(/\?/g, "[\\s\\S]")}$`);
+/**
+ * Whether all of a text matches a pattern where `*` stands for any characters and `?` for one.
+ *
+ * Only the latest `*` is ever taken back, so the time is at most text × pattern; a regular expression made of the
+ * same pattern can take exponential time.
+ */
+function matchesGlob(text: string, pattern: string): boolean {
+  let [at, from] = [0, 0];
+  let star: { at: number; from: number } | undefined;
+  while (at < text.length) {
+    if (pattern[from] === "*") star = { at, from: from++ };
+    else if (from < pattern.length && (pattern[from] === "?" || pattern[from] === text[at])) {
+      at++;
+      from++;
+    } else if (star) {
+      at = ++star.at;
+      from = star.from + 1;
+    } else return false;
+  }
+  while (pattern[from] === "*") from++;
+  return from === pattern.length;
 }

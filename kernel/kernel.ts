@@ -2,8 +2,8 @@
 import { randomUUID } from "node:crypto";
 import { startCompiler } from "./compiler/remote";
 import type { Connection } from "./connection";
-import type { Message } from "./protocol/messages";
-import { decode, encode, newHeader, WireError } from "./protocol/wire";
+import type { Message, Ports } from "./protocol/messages";
+import { decode, encode, newHeader, type Signing, WireError } from "./protocol/wire";
 import { Session } from "./session";
 import { type RequestChannel, Sockets } from "./sockets";
 
@@ -77,17 +77,42 @@ export async function startKernel(connection: Connection): Promise<Kernel> {
   session = new Session(
     {
       broadcast: (type, content, parent) =>
-        sockets.send("iopub", encode(message(type, content, parent, [Buffer.from(type)]), signing)),
+        sockets.send("iopub", frames(message(type, content, parent, [Buffer.from(type)]), signing)),
       reply: (channel, request, type, content) =>
-        sockets.send(channel, encode(message(type, content, request.header, request.identities), signing)),
+        sockets.send(channel, frames(message(type, content, request.header, request.identities), signing)),
       askInput: (request, content) =>
         sockets.send(
           "stdin",
           encode(message("input_request", content, request.header, request.identities), signing),
         ),
       onShutdown: () => void close(),
+      ports: portsOf(connection),
     },
     compiler,
   );
   return { interrupt: () => session!.interrupt(), close, closed };
+}
+
+function portsOf(connection: Connection): Ports {
+  const { shell_port, iopub_port, stdin_port, control_port, hb_port } = connection;
+  return { shell_port, iopub_port, stdin_port, control_port, hb_port };
+}
+
+/** The frames of a message; of an error in its place when its content is too large, or too deep, for JSON. */
+function frames(message: Message, signing: Signing): Buffer[] {
+  try {
+    return encode(message, signing);
+  } catch (error) {
+    const { name, message: reason } = error as Error;
+    const type = message.header.msg_type;
+    const evalue = `a message of type ${type} could not be written as JSON: ${reason}`;
+    console.error(`loralab kernel: ${evalue}`);
+    if (type.endsWith("_reply")) {
+      const content = { status: "error", ename: name, evalue, traceback: [`${name}: ${evalue}`] };
+      return encode({ ...message, content }, signing);
+    }
+    const header = { ...message.header, msg_type: "stream" };
+    const content = { name: "stderr", text: `${evalue}\n` };
+    return encode({ ...message, identities: [Buffer.from("stream")], header, content }, signing);
+  }
 }

@@ -8,6 +8,9 @@ async function main(file: string | undefined): Promise<void> {
   if (!file)
     throw new Error("expected the path of a connection file; Jupyter gives one when it starts a kernel");
   const kernel = await startKernel(readConnection(file));
+  // A fault in the kernel costs one answer; its end would cost the user all variables.
+  process.on("uncaughtException", (error) => console.error("loralab kernel: internal error:", error));
+  process.on("unhandledRejection", (error) => console.error("loralab kernel: internal error:", error));
   process.on("SIGINT", () => kernel.interrupt());
   process.on("SIGTERM", () => void kernel.close());
   exitWithParent(() => void kernel.close());

@@ -30,11 +30,14 @@ export class Publisher {
 
   stream(name: "stdout" | "stderr", text: string, parent: Partial<Header>): void {
     if (this.text && (this.text.name !== name || this.text.parent.msg_id !== parent.msg_id)) this.flush();
-    this.text ??= { name, parent, parts: [], length: 0 };
-    this.text.parts.push(text);
-    this.text.length += text.length;
-    if (this.text.length >= COALESCE_CHARACTERS) this.flush();
-    else this.timer ??= setTimeout(() => this.flush(), COALESCE_MS);
+    // One huge text becomes several messages: a front end shows the first while it reads the rest.
+    for (const part of pieces(text)) {
+      this.text ??= { name, parent, parts: [], length: 0 };
+      this.text.parts.push(part);
+      this.text.length += part.length;
+      if (this.text.length >= COALESCE_CHARACTERS) this.flush();
+    }
+    if (this.text) this.timer ??= setTimeout(() => this.flush(), COALESCE_MS);
   }
 
   flush(): void {
@@ -44,5 +47,15 @@ export class Publisher {
     const { name, parent, parts } = this.text;
     this.text = undefined;
     this.broadcast("stream", { name, text: parts.join("") }, parent);
+  }
+}
+
+/** Text in pieces of at most `COALESCE_CHARACTERS`, with no character cut in two. */
+function* pieces(text: string): Generator<string> {
+  for (let from = 0, to: number; from < text.length; from = to) {
+    to = from + COALESCE_CHARACTERS;
+    const isCut = text.codePointAt(to - 1)! > 0xffff; // the first half of a pair
+    if (isCut) to--;
+    yield text.slice(from, to);
   }
 }

@@ -10,7 +10,15 @@ import { diagnosticsError } from "./diagnostics";
 import { Engine, type EngineEvent, type EngineOutcome } from "./engine";
 import { History } from "./history";
 import { kernelInfo } from "./info";
-import type { ErrorReply, Exchanges, Message, MimeBundle, Reply, RequestType } from "./protocol/messages";
+import type {
+  ErrorReply,
+  Exchanges,
+  Message,
+  MimeBundle,
+  Ports,
+  Reply,
+  RequestType,
+} from "./protocol/messages";
 import { type Broadcast, Publisher } from "./publisher";
 import { codePointsToUnits, unitsToCodePoints } from "./text";
 
@@ -22,6 +30,8 @@ export interface SessionOutput {
   askInput(request: Message, content: { prompt: string; password: boolean }): void;
   /** The session is over: close everything. */
   onShutdown(): void;
+  /** Where the kernel listens. */
+  ports: Ports;
 }
 
 type Handler<T extends RequestType> = (
@@ -34,14 +44,14 @@ export class Session {
   private readonly publisher: Publisher;
   private readonly engine: Engine;
   private readonly history = new History();
-  /** Every request that ran code, by its id: late outputs go to their own cell. */
+  /** Every request that ran code, by its id: late outputs go to their own cell. Kept without its content. */
   private readonly cells = new Map<string, Message>();
   private readonly waiting: { channel: ReplyChannel; request: Message }[] = [];
   private executing: Message | undefined;
   private isExecuting = false;
   private stopper = new AbortController();
-  /** What the running cell asked to be shown in the pager. */
-  private pages: MimeBundle[] = [];
+  /** What the running cell asked last to be shown in the pager: a reply has one payload of a kind. */
+  private page: MimeBundle | undefined;
   private executionCount = 0;
 
   constructor(
@@ -100,6 +110,7 @@ export class Session {
 
   private readonly handlers: Handlers = {
     kernel_info_request: async () => kernelInfo(),
+    connect_request: async () => ({ status: "ok", ...this.output.ports }),
     comm_info_request: async () => ({ status: "ok", comms: {} }),
     history_request: async (query) => ({ status: "ok", history: this.history.query(query) }),
     is_complete_request: async ({ code }) => {
@@ -198,16 +209,17 @@ export class Session {
     const { code, user_expressions, ...content } = request.content as Exchanges["execute_request"]["request"];
     const silent = content.silent === true;
     const store = !silent && content.store_history !== false;
-    if (typeof code !== "string")
+    const bad = missingField("execute_request", request.content);
+    if (bad)
       return {
-        ...failure("BadRequest", "execute_request needs a text field code"),
+        ...failure("BadRequest", `execute_request needs ${bad}`),
         execution_count: this.executionCount,
       };
     if (store) this.executionCount++;
     const execution_count = this.executionCount;
     const parent = request.header;
-    this.cells.set(parent.msg_id, request);
-    this.pages = [];
+    this.cells.set(parent.msg_id, { ...request, content: {}, buffers: [] });
+    this.page = undefined;
     if (!silent) this.publisher.publish("execute_input", { code, execution_count }, parent);
 
     const filename = silent ? `cell ${execution_count}silent` : `cell ${execution_count}`;
@@ -222,7 +234,7 @@ export class Session {
     if (store) this.history.add(execution_count, code, String(result?.["text/plain"] ?? ""));
     if (error) return { status: "error", ...error, execution_count };
     const values = await this.evaluate(request, user_expressions ?? {});
-    const payload = this.pages.map((data) => ({ source: "page", data, start: 0 }));
+    const payload = this.page ? [{ source: "page", data: this.page, start: 0 }] : [];
     return { status: "ok", execution_count, payload, user_expressions: values };
   }
 
@@ -277,7 +289,7 @@ export class Session {
         this.publisher.publish("clear_output", { wait: event.wait }, parent);
         break;
       case "page":
-        if (request === this.executing) this.pages.push(event.data);
+        if (event.cell === this.executing?.header.msg_id) this.page = event.data;
         break;
       case "prompt":
         if (request) this.output.askInput(request, { prompt: event.question, password: event.password });
@@ -302,9 +314,20 @@ function failure(ename: string, evalue: string): ErrorReply {
 
 /** Fields that a request cannot be understood without, in words; undefined when they are there. */
 function missingField(type: string, content: Record<string, unknown>): string | undefined {
-  const needsCode = ["complete_request", "inspect_request", "is_complete_request"].includes(type);
+  const needsCursor = type === "complete_request" || type === "inspect_request";
+  const needsCode = needsCursor || type === "is_complete_request" || type === "execute_request";
   if (needsCode && typeof content.code !== "string") return "a text field code";
-  const needsCursor = needsCode && type !== "is_complete_request";
+  const { user_expressions: expressions } = content;
+  if (type === "execute_request" && expressions != null && !isTexts(expressions))
+    return "an object of texts as user_expressions";
   if (needsCursor && typeof content.cursor_pos !== "number") return "a number field cursor_pos";
   return undefined;
+}
+
+function isTexts(value: unknown): boolean {
+  return (
+    typeof value === "object" &&
+    !Array.isArray(value) &&
+    Object.values(value!).every((text) => typeof text === "string")
+  );
 }

@@ -17,7 +17,8 @@ export interface SocketHandlers {
 
 export class Sockets {
   // No high-water mark: PUB would drop outputs silently once a slow reader is 1,000 messages behind.
-  private readonly iopub = new XPublisher({ sendHighWaterMark: 0, linger: 1000 });
+  // All subscriptions are told of, not only the first to each prefix: every front end is welcomed.
+  private readonly iopub = new XPublisher({ sendHighWaterMark: 0, linger: 1000, verbosity: "allSubs" });
   private readonly heartbeat = new Router({ linger: 0, handover: true });
   private readonly routers: Record<RequestChannel, Router> = {
     shell: newRouter(),

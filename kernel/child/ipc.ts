@@ -1,7 +1,10 @@
 /**
  * What the kernel's parent process (protocol, compiler) and its child (the user's code) say to each other.
- * Values cross with Node's structured serialization, so buffers and Maps survive.
+ * Values cross with Node's structured serialization, so buffers and Maps survive. The parent's messages come over
+ * Node's own channel; the child's over the pipe of its side thread, each after its length in four bytes.
  */
+import type { Readable } from "node:stream";
+import v8 from "node:v8";
 import type { MimeBundle } from "../protocol/messages";
 
 /** A cell ready to run. */
@@ -46,3 +49,24 @@ export type FromChild =
   | { type: "page"; cell: string; data: MimeBundle }
   | { type: "prompt"; cell: string; question: string; password: boolean }
   | { type: "done"; run: number; outcome: Outcome };
+
+/** Reads what a child sends over its pipe. */
+export function readMessages(pipe: Readable, handle: (message: FromChild) => void): void {
+  let chunks: Buffer[] = [];
+  let length = 0;
+  let wanted = 4;
+  pipe.on("data", (chunk: Buffer) => {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length < wanted) return;
+    let bytes = Buffer.concat(chunks);
+    while (bytes.length >= 4 && bytes.length >= 4 + bytes.readUInt32LE(0)) {
+      const end = 4 + bytes.readUInt32LE(0);
+      handle(v8.deserialize(bytes.subarray(4, end)));
+      bytes = bytes.subarray(end);
+    }
+    chunks = [bytes];
+    length = bytes.length;
+    wanted = length >= 4 ? 4 + bytes.readUInt32LE(0) : 4;
+  });
+}

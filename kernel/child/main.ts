@@ -2,9 +2,11 @@
 import { installGlobals } from "./globals";
 import type { FromChild, ToChild } from "./ipc";
 import { Run, Runner } from "./run";
+import { SideThread } from "./side-thread";
 
-const send = (message: FromChild) => void process.send!(message);
-const runner = new Runner();
+const thread = new SideThread();
+const send = (message: FromChild) => thread.send(message);
+const runner = new Runner(thread);
 const answer = installGlobals(runner, send);
 
 process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));

@@ -11,9 +11,9 @@ import vm from "node:vm";
 import { CELL_PARAMETERS } from "../compiler/parameters";
 import { STORED } from "./async-ids";
 import { describeError, rememberMap } from "./errors";
-import { Interrupter } from "./interrupter";
 import type { CellProgram, Outcome } from "./ipc";
 import { type CellModules, createModules } from "./modules";
+import type { SideThread } from "./side-thread";
 import { mimeBundle } from "./values";
 
 /** A cell while its code can still do something: outputs of its timers come long after it ended. */
@@ -50,7 +50,6 @@ const SIGNAL = Symbol.for("Jupyter.signal");
 
 export class Runner {
   private readonly owner = new AsyncLocalStorage<Run>();
-  private readonly interrupter = new Interrupter();
   private readonly modules: CellModules = createModules(process.cwd());
   private readonly scope: Record<string, unknown> = {};
   /** Interrupted cells whose bodies have not ended: while there are any, the flag stays up. */
@@ -58,11 +57,10 @@ export class Runner {
   private running: { run: Run; reject(error: Error): void } | undefined;
   private latest: Run | undefined;
 
-  constructor() {
+  constructor(private readonly thread: SideThread) {
     // Without a handler the signal would end the process.
     process.on("SIGINT", () => {
-      if (this.running && this.interrupter.isAsked(this.running.run.run))
-        this.interrupt(this.running.run.run);
+      if (this.running && this.thread.isAsked(this.running.run.run)) this.interrupt(this.running.run.run);
     });
     Object.assign(globalThis, { require: this.modules.require });
   }
@@ -107,7 +105,7 @@ export class Runner {
     });
     stopped.catch(() => {});
     (globalThis as any)[SIGNAL] = run.abort.signal;
-    this.interrupter.begin(run.run, this.stopping.size > 0);
+    this.thread.begin(run.run, this.stopping.size > 0);
     let body: Promise<{ value: unknown } | undefined> | undefined;
     try {
       body = this.start(program);
@@ -119,7 +117,7 @@ export class Runner {
     } finally {
       this.running = undefined;
       if (run.interrupted && body) this.watchBody(run, body);
-      this.interrupter.end(this.stopping.size > 0);
+      this.thread.end(this.stopping.size > 0);
     }
   }
 
@@ -127,7 +125,7 @@ export class Runner {
   private start(program: CellProgram): Promise<{ value: unknown } | undefined> {
     const values: Record<(typeof CELL_PARAMETERS)[number], unknown> = {
       __scope: this.scope,
-      __flag: this.interrupter.flag,
+      __flag: this.thread.flag,
       __stop: () => this.stop(),
       __import: this.modules.import,
       __load: this.modules.load,
@@ -148,7 +146,7 @@ export class Runner {
     this.stopping.add(run);
     const ended = () => {
       this.stopping.delete(run);
-      if (this.stopping.size === 0 && !this.running) this.interrupter.end(false);
+      if (this.stopping.size === 0 && !this.running) this.thread.end(false);
     };
     body.then(ended, ended);
   }
@@ -156,7 +154,7 @@ export class Runner {
   /** The flag is up: ends the calling code if it belongs to an interrupted cell. */
   private stop(): void {
     const run = this.owner.getStore();
-    if (run?.interrupted || (run && this.interrupter.isAsked(run.run)))
+    if (run?.interrupted || (run && this.thread.isAsked(run.run)))
       throw new Interrupted("the cell was stopped; variables are kept");
   }
 }

@@ -1,24 +1,32 @@
 /**
- * Hears the parent's interrupts while the main thread is busy.
+ * The child's connection to its parent, kept by a small thread so that it works while the main thread is busy.
  *
- * A small thread reads an extra pipe (file descriptor 4). The parent writes the number of the run to stop; if that
- * run is still on, the thread raises the flag that loops check and sends this process a SIGINT, which breaks
- * synchronous code. The same thread notices the parent's end, as the pipe closes, and ends this process even if the
- * main thread never would.
+ * The thread owns an extra pipe (file descriptor 4). From it comes the number of a run to stop; if that run is still
+ * on, the thread raises the flag that loops check and sends this process a SIGINT, which breaks synchronous code. Into
+ * it goes everything that cells put out: Node's own channel sends nothing while a loop keeps the main thread, so
+ * a progress text would come at the end and an endless `console.log` would fill the memory. As the pipe closes with the
+ * parent's end, the thread ends this process, even if the main thread never would.
  */
+import v8 from "node:v8";
 import { Worker } from "node:worker_threads";
+import type { FromChild } from "./ipc";
 
 /** Extra pipe between parent and child, after stdio and the IPC channel. */
-export const INTERRUPT_FD = 4;
+const PIPE_FD = 4;
 
 const FLAG = 0; // loops stop (or ask whether they should) while this is not 0
 const ASKED = 1; // the run that the parent wants stopped
 const CURRENT = 2; // the run that is on, or 0
+const BACKLOG = 3; // kilobytes that wait in the thread, or in the pipe for the parent to read
+
+/** A cell that puts out faster than the parent reads has to wait from here on. */
+const BACKLOG_LIMIT = 4096;
+const EXIT_PATIENCE_MS = 1000;
 
 // Plain JavaScript in a string: a thread that starts in milliseconds, with no file and no loader.
-const LISTENER = `
-const { workerData: shared } = require("node:worker_threads");
-const pipe = new (require("node:net").Socket)({ fd: ${INTERRUPT_FD}, readable: true, writable: false });
+const THREAD = `
+const { workerData: shared, parentPort } = require("node:worker_threads");
+const pipe = new (require("node:net").Socket)({ fd: ${PIPE_FD}, readable: true, writable: true });
 let bytes = Buffer.alloc(0);
 pipe.on("data", (chunk) => {
   bytes = Buffer.concat([bytes, chunk]);
@@ -30,31 +38,66 @@ pipe.on("data", (chunk) => {
     if (process.platform !== "win32") process.kill(process.pid, "SIGINT");
   }
 });
+parentPort.on("message", (message) => {
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(message.length);
+  pipe.cork();
+  pipe.write(length);
+  pipe.write(message, () => {
+    Atomics.sub(shared, ${BACKLOG}, 1 + (message.length >>> 10));
+    Atomics.notify(shared, ${BACKLOG});
+  });
+  pipe.uncork();
+});
 const end = () => process.kill(process.pid, "SIGKILL");
 pipe.on("close", end);
 pipe.on("error", end);
 `;
 
-export class Interrupter {
-  /** `flag[0]` is what the loops of cells read. */
-  readonly flag = new Int32Array(new SharedArrayBuffer(12));
+export class SideThread {
+  private readonly shared = new Int32Array(new SharedArrayBuffer(16));
+  private readonly thread: Worker;
 
   constructor() {
-    const listener = new Worker(LISTENER, { eval: true, workerData: this.flag, execArgv: [], stdin: false });
-    listener.unref();
+    this.thread = new Worker(THREAD, { eval: true, workerData: this.shared, execArgv: [], stdin: false });
+    this.thread.unref();
+    process.on("exit", () => this.waitForBacklog(1, EXIT_PATIENCE_MS));
+  }
+
+  /** `flag[0]` is what the loops of cells read. */
+  get flag(): Int32Array {
+    return this.shared;
   }
 
   begin(run: number, othersStop: boolean): void {
-    Atomics.store(this.flag, FLAG, othersStop ? 1 : 0);
-    Atomics.store(this.flag, CURRENT, run);
+    Atomics.store(this.shared, FLAG, othersStop ? 1 : 0);
+    Atomics.store(this.shared, CURRENT, run);
   }
 
   end(othersStop: boolean): void {
-    Atomics.store(this.flag, CURRENT, 0);
-    Atomics.store(this.flag, FLAG, othersStop ? 1 : 0);
+    Atomics.store(this.shared, CURRENT, 0);
+    Atomics.store(this.shared, FLAG, othersStop ? 1 : 0);
   }
 
   isAsked(run: number): boolean {
-    return Atomics.load(this.flag, ASKED) === run;
+    return Atomics.load(this.shared, ASKED) === run;
+  }
+
+  /** Sends a message, after those sent before. */
+  send(message: FromChild): void {
+    this.waitForBacklog(BACKLOG_LIMIT, Number.POSITIVE_INFINITY);
+    const bytes = v8.serialize(message);
+    this.thread.postMessage(bytes);
+    Atomics.add(this.shared, BACKLOG, 1 + (bytes.length >>> 10));
+  }
+
+  /** Blocks until the backlog is below a limit, or time is up. */
+  private waitForBacklog(limit: number, patience: number): void {
+    const end = performance.now() + patience;
+    for (;;) {
+      const backlog = Atomics.load(this.shared, BACKLOG);
+      if (backlog < limit || performance.now() > end) return;
+      Atomics.wait(this.shared, BACKLOG, backlog, 50);
+    }
   }
 }

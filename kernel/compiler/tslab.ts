@@ -213,6 +213,7 @@ function inspect(
   if (!info) return undefined;
   const join = (parts: readonly TypeScript.SymbolDisplayPart[] = []) =>
     parts.map((part) => part.text).join("");
+  if (join(info.displayParts) === "any") return undefined; // a name that nothing declares
   const tags = (info.tags ?? []).map((tag) => `@${tag.name} ${join(tag.text)}`.trimEnd());
   return {
     signature: join(info.displayParts),

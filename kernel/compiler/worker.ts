@@ -9,7 +9,9 @@ parentPort!.on("message", ({ id, method, args }: Call) => {
   try {
     returned = { id, value: (compiler[method] as (...args: any[]) => unknown)(...args) };
   } catch (error) {
-    returned = { id, error: (error as Error).stack ?? String(error) };
+    const isTooDeep = error instanceof RangeError && /call stack/.test(error.message);
+    const reason = isTooDeep ? "the code is nested too deeply" : ((error as Error).stack ?? String(error));
+    returned = { id, error: reason };
   }
   parentPort!.postMessage(returned);
 });

@@ -22,8 +22,10 @@ export interface Exchanges {
   history_request: { request: K.IHistoryRequestMsg["content"]; reply: K.IHistoryReplyMsg["content"] };
   comm_info_request: { request: K.ICommInfoRequestMsg["content"]; reply: K.ICommInfoReplyMsg["content"] };
   interrupt_request: { request: Record<string, never>; reply: K.IInterruptReplyMsg["content"] };
+  connect_request: { request: Record<string, never>; reply: { status: "ok" } & Ports };
   shutdown_request: { request: { restart: boolean }; reply: { status: "ok"; restart: boolean } };
 }
+export type Ports = Record<`${"shell" | "iopub" | "stdin" | "control" | "hb"}_port`, number>;
 type InfoReply = K.IInfoReplyMsg["content"] & { supported_features?: string[] };
 type IsCompleteReply = K.IIsCompleteReplyIncomplete | K.IIsCompleteReplyOther;
 

@@ -63,7 +63,7 @@ export function decode(frames: Buffer[], signing: Signing): Message {
     if (typeof header[field] !== "string") throw new WireError(`the header has no text field "${field}"`);
   return {
     identities: frames.slice(0, start),
-    header,
+    header: flat(header),
     parent,
     metadata,
     content,
@@ -82,6 +82,15 @@ function sameBytes(a: Buffer, b: Buffer): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
+/**
+ * A header comes back as the parent of every answer. Its fields are texts; one nested too deeply to be written as JSON
+ * again would make all answers to it fail.
+ */
+function flat(header: Header): Header {
+  const isFlat = ([, value]: [string, unknown]) => typeof value !== "object" || value === null;
+  return Object.fromEntries(Object.entries(header).filter(isFlat)) as Header;
+}
+
 function parseObject(frame: Buffer): Record<string, unknown> {
   let value: unknown;
   try {
@@ -90,6 +99,6 @@ function parseObject(frame: Buffer): Record<string, unknown> {
     throw new WireError(`invalid JSON: ${(error as Error).message}`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new WireError(`expected a JSON object, got ${JSON.stringify(value).slice(0, 40)}`);
+    throw new WireError(`expected a JSON object, got ${frame.toString("utf8").slice(0, 40)}`);
   return value as Record<string, unknown>;
 }

@@ -27,6 +27,14 @@ describe("kernel: history", () => {
     assert.deepEqual(lines({ hist_access_type: "search", pattern: "*", n: 1 }), [4]);
   });
 
+  it("searches a long cell for a pattern of many stars in no time to speak of", () => {
+    const long = new History();
+    long.add(1, "a".repeat(5000), "");
+    const query = { hist_access_type: "search", output: false, raw: true } as const;
+    assert.equal(long.query({ ...query, n: 1, pattern: `${"*a".repeat(40)}*b` } as any).length, 0);
+    assert.equal(long.query({ ...query, n: 1, pattern: `${"*a".repeat(40)}*` } as any).length, 1);
+  });
+
   it("adds outputs when asked", () => {
     assert.deepEqual(history.query({ hist_access_type: "tail", n: 1, raw: true, output: true }), [
       [1, 4, ["f(x)", "out 4"]],

@@ -25,6 +25,10 @@ describe("kernel: interrupt", () => {
   it("stops a pending await", () => stops("await new Promise(() => {})"));
   it("stops a loop after an await", () => stops("await sleep(1); while (true) {}"));
   it("stops a loop of awaits", () => stops("while (true) await sleep(1)"));
+  it("stops a loop that prints without end, whose first lines were heard at once", () =>
+    stops("while (true) console.log('a line of text')"));
+  it("stops an endless loop in a timer of the cell", () =>
+    stops("setTimeout(() => { while (true); }, 1); await new Promise(() => {})"));
   it("stops a function of an earlier cell", async () => {
     await kernel.client.execute(
       "async function poll() { for (;;) { await sleep(1); ticks++ } }\nlet ticks = 0",

@@ -4,7 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { KernelClient, ownKernel } from "../../kernel/client";
 import { newConnection, readConnection } from "../../kernel/connection";
-import { result, temporaryFolder, until, useKernel } from "./support";
+import { printed, result, temporaryFolder, until, useKernel } from "./support";
 
 function isAlive(pid: number): boolean {
   try {
@@ -44,6 +44,36 @@ describe("kernel: crashes and ends", () => {
       "process.kill(process.pid, 'SIGKILL'); await new Promise(() => {})",
     );
     assert.match(reply.content.evalue as string, /ended by signal SIGKILL/);
+  });
+
+  it("hears the last words of a process that ends itself", async () => {
+    const exchange = await kernel.client.execute(
+      "for (let i = 0; i < 20_000; i++) console.log(i); process.exit(3)",
+    );
+    assert.match(printed(exchange), /\n19999\n$/);
+    assert.match(exchange.reply.content.evalue as string, /exit code 3/);
+  });
+
+  it("notices the end of a process whose own children hold its streams open", async () => {
+    const { reply } = await kernel.client.execute(`
+      import { spawn } from "node:child_process";
+      const background = spawn(process.execPath, ["-e", "setTimeout(() => {}, 600_000)"], { stdio: "inherit" });
+      console.log(background.pid);
+      process.exit(4);`);
+    assert.match(reply.content.evalue as string, /exit code 4/);
+    const pid = Number(kernel.client.published.findLast((m) => m.content.name === "stdout")!.content.text);
+    process.kill(pid, "SIGKILL");
+  });
+
+  it("says that memory ran out", async () => {
+    const client = await KernelClient.start({ env: { NODE_OPTIONS: "--max-old-space-size=100" } });
+    const { reply } = await client.execute(
+      "const kept: number[][] = []; for (;;) kept.push(Array(1e5).fill(0.5));",
+    );
+    assert.equal(reply.content.ename, "OutOfMemory");
+    assert.match(reply.content.evalue as string, /start the kernel with NODE_OPTIONS=--max-old-space-size/);
+    assert.equal(result(await client.execute("1 + 1")), "2");
+    await client.shutdown();
   });
 
   it("notices a crash between cells", async () => {
