@@ -154,7 +154,8 @@ export const emitKernel = (name: string, inputs: tf.NamedTensorMap, attrs: objec
   tf.engine().runKernel(name, inputs, attrs as tf.NamedAttrMap) as tf.Tensor;
 
 /** Code that is not the caller's: tfjs (in its package, or in its sources where source maps are on), the engine, Node. */
-const INNER = /@tensorflow[\\/]|tfjs-\w+[\\/]src[\\/]|[\\/]engine[\\/](backend|program|compile|ops)\.|node:/;
+const INNER =
+  /@tensorflow[\\/]|tfjs-\w+[\\/]src[\\/]|[\\/]engine[\\/](backend|program|compile|ops)\.[jt]s:|node:/;
 
 /** The line of the caller's own code in a stack. */
 function callSite(stack: string): string {

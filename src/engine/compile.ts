@@ -66,10 +66,10 @@ export function compile<A extends tf.Tensor[], R extends Result>(
     if (!programs.has(id)) programs.set(id, build(inputs));
     const building = programs.get(id)!;
     // A function that could not be traced may be traced again later, for instance when what it closes over has changed.
-    building.catch(() => programs.delete(id));
-    const { program, form } = await building;
-    const feeds: Record<string, TypedArray> = {};
-    for (const [i, x] of inputs.entries()) feeds[`input${i}`] = (await x.data()) as TypedArray;
+    building.catch(() => programs.get(id) === building && programs.delete(id));
+    // Read at once: the caller may dispose of the arguments while the program is being built.
+    const [{ program, form }, ...data] = await Promise.all([building, ...inputs.map((x) => x.data())]);
+    const feeds = Object.fromEntries(data.map((values, i) => [`input${i}`, values as TypedArray]));
     const outputs = await program.run(feeds);
     const tensor = ({ data, shape, dtype }: HostArray) => tf.tensor(data, shape, dtype);
     if (form instanceof tf.Tensor) return tensor(outputs.value!) as R;
@@ -83,7 +83,8 @@ export function compile<A extends tf.Tensor[], R extends Result>(
       value: async () => {
         const built = [...programs.values()];
         programs.clear();
-        for (const one of built) await (await one).program.dispose();
+        // One that could not be built has told so to whoever called for it.
+        for (const one of built) await (await one.catch(() => undefined))?.program.dispose();
       },
     },
   }) as Compiled<A, R>;

@@ -36,6 +36,8 @@ const ARRAY = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
 /** A compiled function of named arrays. Holds native memory until `dispose`. */
 export class Program {
   private closed = false;
+  /** Settled when all runs that have begun are over. */
+  private idle: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly session: ort.InferenceSession,
@@ -68,7 +70,9 @@ export class Program {
       }
       feeds[name] = new ort.Tensor(dtype, data as never, shape);
     }
-    const results = await this.session.run(feeds);
+    const running = this.session.run(feeds);
+    this.idle = Promise.allSettled([this.idle, running]).then(() => undefined);
+    const results = await running;
     const outputs: Record<string, HostArray> = {};
     for (const name of this.outputs) {
       const { data, dims, type } = results[`${name}:out`]!;
@@ -77,9 +81,11 @@ export class Program {
     return outputs;
   }
 
+  /** Frees the native memory, after the runs that have begun. */
   async dispose(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    await this.idle;
     await this.session.release();
   }
 }

@@ -59,7 +59,10 @@ export const adamw: Optimizer = {
   },
 };
 
-/** Stochastic gradient descent with momentum, as in PyTorch: u ← β·u + g, θ ← θ·(1 − η·λ) − η·u. */
+/**
+ * Stochastic gradient descent with PyTorch's momentum, u ← β·u + g, and AdamW's weight decay (PyTorch's SGD adds λ·θ to
+ * the gradient instead):  θ ← θ·(1 − η·λ) − η·u
+ */
 export const sgd: Optimizer = {
   defaults: { beta1: 0, beta2: 0, epsilon: 0, weightDecay: 0 },
   state: ["velocity"],

@@ -57,6 +57,20 @@ describe("a program", () => {
     await other.dispose();
     await assert.rejects(other.run({ x: Float32Array.of(1) }), /was disposed/);
   });
+
+  it("ends the runs that have begun before it is disposed of", async () => {
+    const other = await trace(
+      ({ x }) => ({ y: tf.neg(x!) }),
+      { x: { shape: [1], dtype: "float32" } },
+      { device: "cpu" },
+    );
+    const runs = [1, 2].map((value) => other.run({ x: Float32Array.of(value) }));
+    await other.dispose();
+    assert.deepEqual(
+      (await Promise.all(runs)).map(({ y }) => y!.data[0]),
+      [-1, -2],
+    );
+  });
 });
 
 describe("trace", () => {
