@@ -1,5 +1,8 @@
 /** loralab: low-rank fine-tuning of real language models, to look into. This is the whole public API. */
 export {
+  type DoraAdapter,
+  type DoraSettings,
+  dora,
   full,
   type LoraAdapter,
   type LoraSettings,

@@ -1,4 +1,5 @@
 /** The methods: each a file, each a way to change the layers of a frozen model. */
+export { type DoraAdapter, type DoraSettings, dora } from "./dora";
 export { full } from "./full";
 export { type LoraAdapter, type LoraSettings, lora } from "./lora";
 export { loadAdapter, saveAdapter } from "./peft";

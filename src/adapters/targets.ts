@@ -16,6 +16,11 @@ export interface LinearShape {
   in: number;
 }
 
+/** A module that a method can change; an embedding reads as a linear layer of one-hot rows, with `in` the vocabulary. */
+export interface TargetShape extends LinearShape {
+  embedding?: boolean;
+}
+
 /** Every linear layer of the model, in the order of the forward pass; a tied head is not one. */
 export function linearLayers({ weights }: Base): LinearShape[] {
   return [...weights].flatMap(([name, { shape }]) => {
@@ -31,16 +36,33 @@ const PRESETS: Record<string, RegExp> = {
   mlp: /.*\.mlp\.\w+/,
 };
 
-/** @throws when nothing matches, or when a name of a list matches nothing; the message lists what there is */
-export function selectTargets(base: Base, targets: Targets): LinearShape[] {
-  const layers = linearLayers(base);
+function embeddingLayers({ weights }: Base): TargetShape[] {
+  return [...weights].flatMap(([name, { shape }]) =>
+    name.endsWith("embed_tokens.weight")
+      ? [{ path: name.replace(/\.weight$/, ""), out: shape[1]!, in: shape[0]!, embedding: true }]
+      : [],
+  );
+}
+
+/**
+ * @param embeddings whether the embedding can be a target too, where a name or a pattern asks for it
+ * @throws when nothing matches, or when a name of a list matches nothing; the message lists what there is
+ */
+export function selectTargets(
+  base: Base,
+  targets: Targets,
+  { embeddings = false }: { embeddings?: boolean } = {},
+): TargetShape[] {
+  const linear = linearLayers(base);
+  const layers: TargetShape[] =
+    embeddings && typeof targets !== "string" ? [...embeddingLayers(base), ...linear] : linear;
   const matches = (pattern: string | RegExp) =>
     layers.filter(({ path }) =>
       typeof pattern === "string"
         ? path === pattern || path.endsWith(`.${pattern}`)
         : new RegExp(`^(?:${pattern.source})$`, pattern.flags).test(path),
     );
-  const names = () => [...new Set(layers.map(({ path }) => path.split(".").at(-1)))].join(", ");
+  const names = () => [...new Set(linear.map(({ path }) => path.split(".").at(-1)))].join(", ");
   const patterns =
     typeof targets === "string" ? [PRESETS[targets]] : targets instanceof RegExp ? [targets] : targets;
   if (patterns.length === 0 || patterns[0] === undefined) {
@@ -49,13 +71,13 @@ export function selectTargets(base: Base, targets: Targets): LinearShape[] {
         `a regular expression, or a list of module names such as ${names()}`,
     );
   }
-  const selected = new Set<LinearShape>();
+  const selected = new Set<TargetShape>();
   for (const pattern of patterns as (string | RegExp)[]) {
     const found = matches(pattern);
     if (found.length === 0) {
       throw new Error(
         `target ${pattern} matches no linear layer of this model. Its linear layers are ${names()}; ` +
-          `a full path looks like ${layers[0]?.path}`,
+          `a full path looks like ${linear[0]?.path}`,
       );
     }
     for (const layer of found) selected.add(layer);

@@ -5,6 +5,7 @@
  * name of a weight stands in for that weight (full fine-tuning). So the table serves every method, and only the scaling
  * factor is LoRA's own.
  */
+import type { DoraAdapter } from "../adapters/dora";
 import type { LoraAdapter } from "../adapters/lora";
 import type { Adapter } from "../model/adapter";
 import { bundle, DISPLAY, type Displayable, type MimeBundle } from "./bundle";
@@ -133,7 +134,11 @@ export class ParameterTable implements Displayable {
   }
 
   private get trainedHead(): string {
-    return this.adapter?.method === "lora" ? "trained: B + A = d·r + r·k" : "trained";
+    const heads: Record<string, string> = {
+      lora: "trained: B + A = d·r + r·k",
+      dora: "trained: m + B + A = d + d·r + r·k",
+    };
+    return heads[this.adapter?.method ?? ""] ?? "trained";
   }
 
   private get notes(): string[] {
@@ -147,7 +152,8 @@ export class ParameterTable implements Displayable {
       frozen === 0
         ? "Everything is trained, so what is saved is a whole model."
         : `${integer(frozen)} parameters of the base stay frozen.`;
-    const scaling = adapter.method === "lora" ? [scalingNote(adapter as LoraAdapter)] : [];
+    const scaled = adapter.method === "lora" || adapter.method === "dora";
+    const scaling = scaled ? [scalingNote(adapter as LoraAdapter | DoraAdapter)] : [];
     return [...scaling, stays, size];
   }
 
@@ -178,15 +184,27 @@ export function parameterTable(model: Countable): ParameterTable {
 /** "lora (rank 8 · alpha 16 · targets q_proj, v_proj)": settings that are off are left out. */
 export function describeAdapter({ method, settings }: Adapter): string {
   const said = Object.entries(settings).flatMap(([name, value]) => {
-    if (value === false || value === 0 || value === undefined) return [];
-    return value === true ? name : `${name} ${Array.isArray(value) ? value.join(", ") : String(value)}`;
+    const text = settingText(value);
+    return text === undefined ? [] : text === "" ? name : `${name} ${text}`;
   });
   return said.length > 0 ? `${method} (${said.join(" · ")})` : method;
 }
 
-function scalingNote({ settings: { rank, alpha, rsLoRA }, scale }: LoraAdapter): string {
+/** What to say of a setting's value; nothing of one that is off, and of one that is on its name is enough. */
+function settingText(value: unknown): string | undefined {
+  if (value === false || value === 0 || value === undefined) return undefined;
+  if (value === true) return "";
+  if (typeof value !== "object" || value === null || value instanceof RegExp) return String(value);
+  const items = Array.isArray(value) ? value : Object.entries(value).map(([key, item]) => `${key}: ${item}`);
+  return items.length > 0 ? items.join(", ") : undefined;
+}
+
+function scalingNote({ method, settings, scale }: LoraAdapter | DoraAdapter): string {
+  const { rank, alpha, rsLoRA, rankPattern, alphaPattern } = settings;
   const fraction = rsLoRA ? `α/√r = ${short(alpha)}/√${rank}` : `α/r = ${short(alpha)}/${rank}`;
-  return `ΔW = s·B·A with B (d×r) and A (r×k); s = ${fraction} = ${short(scale)}.`;
+  const update = method === "dora" ? "W′ = m ⊙ (W + s·B·A)/‖W + s·B·A‖" : "ΔW = s·B·A";
+  const patterns = Object.keys({ ...rankPattern, ...alphaPattern }).length > 0;
+  return `${update} with B (d×r) and A (r×k); s = ${fraction} = ${short(scale)}${patterns ? " where no pattern says otherwise" : ""}.`;
 }
 
 type Arrays = ReadonlyMap<string, { readonly shape: readonly number[] }>;
@@ -194,7 +212,7 @@ type Arrays = ReadonlyMap<string, { readonly shape: readonly number[] }>;
 function moduleRows(weights: Shapes, arrays: Arrays): ModuleRow[] {
   const modules = new Map<
     string,
-    { weights: number; shape: readonly number[]; arrays: (readonly number[])[] }
+    { weights: number; shape: readonly number[]; arrays: (readonly number[])[]; replaced?: boolean }
   >();
   for (const [name, { shape }] of weights) {
     const path = name.replace(/\.(weight|bias)$/, "");
@@ -204,13 +222,17 @@ function moduleRows(weights: Shapes, arrays: Arrays): ModuleRow[] {
   }
   for (const [name, { shape }] of arrays) {
     const path = moduleOf(name, modules);
-    if (path) modules.get(path)!.arrays.push(shape);
-    else modules.set(name, { weights: 0, shape: [], arrays: [shape] });
+    const module = path === undefined ? undefined : modules.get(path)!;
+    if (!module)
+      modules.set(name.replace(/\.(weight|bias)$/, ""), { weights: 0, shape: [], arrays: [shape] });
+    else {
+      module.arrays.push(shape);
+      module.replaced = weights.has(name);
+    }
   }
-  const replaces = [...arrays.keys()].some((name) => weights.has(name));
   const rows = new Map<string, ModuleRow & { paths: string[] }>();
   for (const [path, module] of modules) {
-    const row = moduleRow(path, module, replaces);
+    const row = moduleRow(path, module);
     const key = `${row.module} ${row.shape} ${row.arithmetic}`;
     const known = rows.get(key);
     if (known) known.paths.push(path);
@@ -231,20 +253,24 @@ function moduleOf(name: string, modules: ReadonlyMap<string, unknown>): string |
 
 function moduleRow(
   path: string,
-  { weights, shape, arrays }: { weights: number; shape: readonly number[]; arrays: (readonly number[])[] },
-  replaces: boolean,
+  {
+    weights,
+    shape,
+    arrays,
+    replaced = false,
+  }: { weights: number; shape: readonly number[]; arrays: (readonly number[])[]; replaced?: boolean },
 ): Omit<ModuleRow, "paths"> {
   const last = path.split(".").at(-1)!;
   const trainable = arrays.reduce((sum, array) => sum + sizeOf(array), 0);
   const products = arrays.map((array) => array.map(integer).join("·"));
   // An update's arrays are in the order in which they meet the input, A before B; the product is written B·A.
-  if (!replaces) products.reverse();
+  if (!replaced) products.reverse();
   return {
     module: last.includes("norm") ? "norms" : last,
     shape,
     weights,
     trainable,
     arithmetic: products.join(" + "),
-    reduction: trainable > 0 && weights > 0 && !replaces ? sizeOf(shape) / trainable : undefined,
+    reduction: trainable > 0 && weights > 0 && !replaced ? sizeOf(shape) / trainable : undefined,
   };
 }

@@ -32,6 +32,8 @@ export interface Adapter {
   /** The settings it was made with, complete with defaults. */
   readonly settings: Readonly<Record<string, unknown>>;
   readonly parameters: Parameters;
+  /** Arrays that belong to the adapter and are saved with it, but never trained. */
+  readonly buffers?: ReadonlyMap<string, HostArray>;
   /** The layers of the base, changed. */
   layers(base: Layers, context: AdapterContext): Layers;
   /** The base's weights with the adapter folded in: only those that change, by name. */

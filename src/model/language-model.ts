@@ -10,12 +10,15 @@ import {
   eager,
   type HostArray,
   type InputSpec,
+  matMul4bit,
   type Random,
+  sizeOf,
   type Tensors,
   type TraceOptions,
   type TypedArray,
   trace,
 } from "../engine";
+import type { Settings4bit } from "../quantize";
 import type { Adapter, Method } from "./adapter";
 import type { ModelConfig } from "./config";
 import { capacityFor } from "./decoder";
@@ -29,6 +32,7 @@ import {
 } from "./generate";
 import { readModelFolder, resolveModelFolder, writeModelFolder } from "./load";
 import { ProgramCache } from "./programs";
+import { QuantizedWeight, quantizeWeights } from "./quantized";
 import type { FloatFormat } from "./safetensors";
 import type { Tokenizer } from "./tokenizer";
 import { baseLayers, hiddenStates, type Layers, logits } from "./transformer";
@@ -56,7 +60,7 @@ function numberOf(object: object): number {
 export class LanguageModel {
   readonly name: string;
   readonly config: ModelConfig;
-  /** Name → float32 weight, frozen. */
+  /** Name → float32 weight, frozen; a quantized one is dequantized whenever its data is asked for. */
   readonly weights: ReadonlyMap<string, HostArray>;
   constructor(
     private readonly contents: Contents,
@@ -89,7 +93,7 @@ export class LanguageModel {
 
   /** Number of weights of the base, adapters not counted. */
   get parameterCount(): number {
-    return [...this.weights.values()].reduce((sum, { data }) => sum + data.length, 0);
+    return [...this.weights.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   }
 
   /** Number of weights that training would change. */
@@ -144,15 +148,35 @@ export class LanguageModel {
   }
 
   /**
+   * This model with the matrices of its layers in 4 bits; embedding, head, norms and biases stay as they are. The codes
+   * are what is in memory, forward and backward, so an adapter attached to it is trained as in QLoRA (Dettmers et al.,
+   * arXiv:2305.14314). NF4 in blocks of 64 unless the settings say otherwise. transformers: `BitsAndBytesConfig`.
+   * @throws when adapters are attached: they belong to the weights as they are
+   */
+  quantize(settings: Partial<Settings4bit> = {}): LanguageModel {
+    if (this.adapters.size > 0) {
+      throw new Error(
+        `quantize: ${[...this.adapters.keys()].join(", ")} would belong to other weights; merge() or detach() first.`,
+      );
+    }
+    return new LanguageModel({ ...this.contents, weights: quantizeWeights(this.weights, settings) });
+  }
+
+  /**
    * The adapter in use folded into the weights: W + ΔW, an ordinary model without adapters that costs nothing extra to
    * run. Weights that do not change are shared with this model. PEFT: `merge_and_unload`, but this model stays.
+   * Quantized weights that change become float32; quantizing them again rounds ΔW too and loses some of what was learnt.
    * @throws when no adapter is in use
    */
   merge(): LanguageModel {
     const { adapter } = this;
     if (!adapter) throw new Error("merge: no adapter is in use; attach one first, or choose one with use().");
-    const weights = new Map([...this.weights, ...adapter.merged(this)]);
-    return new LanguageModel({ ...this.contents, weights, unmerged: this });
+    const changed = adapter.merged(this);
+    const weights = new Map([...this.weights, ...changed]);
+    // A head with weights of its own is tied to the embedding no longer.
+    const tiedEmbeddings = this.config.tiedEmbeddings && !changed.has("lm_head.weight");
+    const config = { ...this.config, tiedEmbeddings };
+    return new LanguageModel({ ...this.contents, config, weights, unmerged: this });
   }
 
   /**
@@ -176,7 +200,11 @@ export class LanguageModel {
       if (!array) throw new Error(`${this.name} has no weight ${name}`);
       return tf.tensor(array.data, array.shape, array.dtype);
     };
-    const base = baseLayers(this.config, weight);
+    const base = baseLayers(this.config, weight, (name, x) => {
+      const array = this.weights.get(name);
+      if (array instanceof QuantizedWeight) return matMul4bit(x, array.quantized);
+      return tf.matMul(x, weight(name) as tf.Tensor2D, false, true);
+    });
     const { adapter, config } = this;
     if (!adapter) return base;
     const { names, flat } = adapter.parameters;

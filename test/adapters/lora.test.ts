@@ -3,24 +3,9 @@ import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { full, type LoraAdapter, loadAdapter, lora, saveAdapter } from "../../src/adapters";
-import { generator } from "../../src/engine";
-import { type LanguageModel, loadModel, saveModel } from "../../src/model/language-model";
-import { batch } from "../../src/train/data";
-import { batchInputs, gradientProgram } from "../../src/train/step";
+import { loadModel, saveModel } from "../../src/model/language-model";
 import { tinyModel } from "../train/tiny-model";
-
-const IDS = [5, 99, 140, 7, 201, 33];
-
-/** Gives B values other than zero, as training would. */
-function scramble(model: LanguageModel): LanguageModel {
-  const random = generator(9);
-  const { parameters } = model.adapter!;
-  parameters.flat = parameters.flat.map(() => (random() - 0.5) * 0.2);
-  return model;
-}
-
-const maxDifference = (a: ArrayLike<number>, b: ArrayLike<number>) =>
-  Array.from(a).reduce((worst, x, i) => Math.max(worst, Math.abs(x - b[i]!)), 0);
+import { gradientOf, IDS, maxDifference, scramble } from "./support";
 
 describe("LoRA", () => {
   const base = tinyModel();
@@ -90,20 +75,10 @@ describe("LoRA", () => {
 
   it("gives A no gradient at the first step, since B is zero", async () => {
     const student = base.attach(lora({ rank: 2 }));
-    const shape = { rows: 1, length: 8, capacity: 8, packed: false };
-    const program = await gradientProgram(student, shape);
-    const made = batch([[{ ids: [...IDS, 1, 2, 3], from: 0 }]], 8, 8, false);
-    const { parameters } = student.adapter!;
-    const out = await program.run({
-      ...batchInputs(made, made.count),
-      parameters: parameters.flat,
-      earlier: new Float32Array(parameters.size),
-      seed: Int32Array.of(1, 1),
-    });
-    parameters.flat = out.gradient!.data as Float32Array;
+    const gradient = await gradientOf(student);
     for (const { a, b } of (student.adapter as LoraAdapter).pairs) {
-      assert.ok(parameters.get(a).data.every((x) => x === 0));
-      assert.ok(parameters.get(b).data.some((x) => x !== 0));
+      assert.ok(gradient.get(a)!.data.every((x) => x === 0));
+      assert.ok(gradient.get(b)!.data.some((x) => x !== 0));
     }
   });
 

@@ -1,0 +1,215 @@
+/**
+ * adapter_config.json: which PEFT configuration is which method with which settings.
+ *
+ * A form is one method's mapping, a table of settings and fields that serves both directions. What a configuration asks
+ * for that no form can give is refused by name, since it would change what the adapter computes.
+ */
+import type { Adapter, Method } from "../model/adapter";
+import type { LanguageModel } from "../model/language-model";
+import { dora } from "./dora";
+import { lora } from "./lora";
+import { keyMatches } from "./low-rank";
+import type { Targets } from "./targets";
+import { modulePaths } from "./whole-modules";
+
+export type PeftConfig = Record<string, unknown>;
+
+type Kind = "number" | "boolean" | "numbers by pattern";
+
+interface Form {
+  /** The method's name here … */
+  method: string;
+  /** … and the class of its configuration there. */
+  peftType: string;
+  /** Setting here → field there. Fields of PEFT's newer versions are optional. */
+  fields: Record<string, { field: string; kind: Kind; optional?: boolean }>;
+  /** What tells the form from others of its type, and what it implies: written, and expected where it is given. */
+  implied: PeftConfig;
+  make(settings: Record<string, any>): Method;
+}
+
+const LOW_RANK: Form["fields"] = {
+  rank: { field: "r", kind: "number" },
+  alpha: { field: "lora_alpha", kind: "number" },
+  dropout: { field: "lora_dropout", kind: "number" },
+  rsLoRA: { field: "use_rslora", kind: "boolean", optional: true },
+  rankPattern: { field: "rank_pattern", kind: "numbers by pattern", optional: true },
+  alphaPattern: { field: "alpha_pattern", kind: "numbers by pattern", optional: true },
+};
+
+const FORMS: readonly Form[] = [
+  { method: "lora", peftType: "LORA", fields: LOW_RANK, implied: { use_dora: false }, make: lora },
+  { method: "dora", peftType: "LORA", fields: LOW_RANK, implied: { use_dora: true }, make: dora },
+];
+
+/** What every form implies. */
+const IMPLIED: PeftConfig = { bias: "none", fan_in_fan_out: false, layers_to_transform: null };
+
+/** Fields that change what an adapter computes, in ways that no form has. */
+const FOREIGN = [
+  "exclude_modules",
+  "trainable_token_indices",
+  "target_parameters",
+  "layer_replication",
+  "lora_bias",
+  "ensure_weight_tying",
+  "use_qalora",
+  "use_bdlora",
+  "alora_invocation_tokens",
+  "arrow_config",
+  "kasa_config",
+  "monteclora_config",
+];
+
+/** Initialisations that take the adapter's first values out of the base's weights. */
+const CHANGES_BASE = /^(pissa|olora|corda|loftq|lora_ga)/i;
+
+/**
+ * The configuration of a model's adapter.
+ * @param targets paths of the modules that it changes
+ * @throws for a method that has no PEFT form
+ */
+export function toPeftConfig(model: LanguageModel, adapter: Adapter): PeftConfig {
+  const form = FORMS.find(({ method }) => method === adapter.method);
+  if (!form) {
+    const known = FORMS.map(({ method }) => `"${method}"`).join(", ");
+    throw new Error(
+      `saveAdapter: a "${adapter.method}" adapter has no PEFT file; those that have are ${known}.`,
+    );
+  }
+  const { names } = adapter.parameters;
+  const modules = modulePaths(model);
+  const whole = modules.filter((path) => names.includes(`${path}.weight`));
+  // Whole paths: whatever the targets were called, these modules and no others match.
+  const targets = modules.filter(
+    (path) => !whole.includes(path) && names.some((name) => name.startsWith(`${path}.`)),
+  );
+  return {
+    peft_type: form.peftType,
+    task_type: "CAUSAL_LM",
+    base_model_name_or_path: model.name,
+    revision: null,
+    inference_mode: true,
+    ...IMPLIED,
+    ...(form.peftType === "LORA" ? { init_lora_weights: true } : { init_weights: true }),
+    ...form.implied,
+    ...Object.fromEntries(
+      Object.entries(form.fields).map(([setting, { field }]) => [field, adapter.settings[setting]]),
+    ),
+    target_modules: targets,
+    modules_to_save: whole.length > 0 ? whole : null,
+  };
+}
+
+/**
+ * The method with its settings that a configuration describes.
+ * @param names of the arrays that come with it
+ * @param path of the file, for messages
+ * @throws for another type of adapter, for fields that are malformed or contradict each other, and for what no method
+ *   here computes
+ */
+export function fromPeftConfig(
+  config: PeftConfig,
+  model: LanguageModel,
+  names: readonly string[],
+  path: string,
+): Method {
+  const form = findForm(config, path);
+  const settings: Record<string, unknown> = {};
+  for (const [setting, { field, kind, optional }] of Object.entries(form.fields)) {
+    const value = config[field];
+    if (optional && (value === undefined || value === null)) continue;
+    if (!IS[kind](value)) {
+      throw new Error(`${path}: expected a ${WORDS[kind]} as "${field}", got ${JSON.stringify(value)}.`);
+    }
+    settings[setting] = kind === "numbers by pattern" ? inUse(value as Record<string, number>, names) : value;
+  }
+  try {
+    return form.make({
+      ...settings,
+      targets: targetsOf(config, path),
+      modulesToSave: modulesToSave(config, model, path),
+    });
+  } catch (error) {
+    throw new Error(`${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+const IS: Record<Kind, (value: unknown) => boolean> = {
+  number: (value) => typeof value === "number",
+  boolean: (value) => typeof value === "boolean",
+  "numbers by pattern": (value) =>
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).every((n) => typeof n === "number"),
+};
+
+const WORDS: Record<Kind, string> = {
+  number: "number",
+  boolean: "truth value",
+  "numbers by pattern": "object from patterns to numbers",
+};
+
+function findForm(config: PeftConfig, path: string): Form {
+  const ofType = FORMS.filter(({ peftType }) => peftType === config.peft_type);
+  if (ofType.length === 0) {
+    const known = [...new Set(FORMS.map(({ peftType }) => `"${peftType}"`))].join(", ");
+    throw new Error(
+      `${path}: peft_type ${JSON.stringify(config.peft_type)} is not supported: expected one of ${known}.`,
+    );
+  }
+  // A field that is absent or null is off.
+  const differs = ([field, value]: [string, unknown]) => (config[field] || false) !== (value || false);
+  const form = ofType.find(({ implied }) => !Object.entries(implied).some(differs)) ?? ofType[0]!;
+  const init = config.init_lora_weights;
+  const foreign = [
+    ...Object.entries({ ...IMPLIED, ...form.implied })
+      .filter(([field, value]) => config[field] !== undefined && differs([field, value]))
+      .map(([field]) => field),
+    ...FOREIGN.filter((field) => isOn(config[field])),
+  ].map((field) => `${field} ${JSON.stringify(config[field])}`);
+  if (typeof init === "string" && CHANGES_BASE.test(init)) {
+    foreign.push(
+      `init_lora_weights "${init}" (the base's weights were changed with it; convert the adapter to an ordinary one ` +
+        "when saving it with PEFT: path_initial_model_for_weight_conversion)",
+    );
+  }
+  if (foreign.length > 0) throw new Error(`${path}: not supported: ${foreign.join(", ")}.`);
+  return form;
+}
+
+const isOn = (value: unknown): boolean =>
+  Boolean(value) && (typeof value !== "object" || Object.keys(value as object).length > 0);
+
+/** The patterns that match a module with arrays: PEFT passes over the others, which the methods here refuse. */
+function inUse(pattern: Record<string, number>, names: readonly string[]): Record<string, number> {
+  const paths = [...new Set(names.map((name) => name.replace(/\.lora_.*$/, "")))];
+  return Object.fromEntries(
+    Object.entries(pattern).filter(([key]) => paths.some((path) => keyMatches(key, path))),
+  );
+}
+
+/** PEFT: a list matches by suffix; a string is a regular expression for the whole path, or "all-linear". */
+function targetsOf({ target_modules: targets }: PeftConfig, path: string): Targets {
+  if (isNames(targets)) return targets;
+  if (typeof targets !== "string") {
+    throw new Error(`${path}: expected a list of module names or a pattern as "target_modules".`);
+  }
+  return targets === "all-linear" ? targets : new RegExp(targets);
+}
+
+/** PEFT: modules whose path ends with one of the names, be it in the middle of a word. */
+function modulesToSave({ modules_to_save: names }: PeftConfig, model: LanguageModel, path: string): string[] {
+  if (names === undefined || names === null) return [];
+  if (!isNames(names))
+    throw new Error(`${path}: expected a list of module names or null as "modules_to_save".`);
+  const modules = modulePaths(model);
+  return names.flatMap((name) => {
+    const found = modules.filter((module) => module.endsWith(name));
+    return found.length > 0 ? found : [name];
+  });
+}
+
+const isNames = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((name) => typeof name === "string");
