@@ -24,6 +24,7 @@ export {
   eager,
   type HostArray,
   type InputSpec,
+  matMul4bit,
   Program,
   Random,
   rmsNorm,
@@ -45,4 +46,13 @@ export {
   saveModel,
   Tokenizer,
 } from "./model";
+export {
+  dequantize4bit,
+  dequantizeInt4,
+  type Quantized4bit,
+  type QuantizedInt4,
+  quantize4bit,
+  quantizeInt4,
+  type Settings4bit,
+} from "./quantize";
 export * from "./train";

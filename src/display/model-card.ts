@@ -1,6 +1,7 @@
 /** A model at a glance: its architecture, where its parameters are, what they weigh, and its adapters. */
 import type { ModelConfig } from "../model/config";
 import type { LanguageModel } from "../model/language-model";
+import { bytesHeld, QuantizedWeight } from "../model/quantized";
 import { bundle, type MimeBundle } from "./bundle";
 import { bytes, columns, integer, percent, short } from "./format";
 import { card, type Html, html, table } from "./html";
@@ -13,11 +14,20 @@ export function modelCard(model: LanguageModel): MimeBundle {
   const title = `${name} — ${integer(count)} parameters`;
   const words = architecture(config);
   const groups = parameterGroups(weights);
-  const held = [...weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
+  const held = [...weights.values()].reduce((sum, weight) => sum + bytesHeld(weight), 0);
   const memory = weightMemory(weights).map((row) => ({
     ...row,
     format: row.format + (row.bytes === held ? " (as held now)" : ""),
   }));
+  const quantized = [...weights.values()].filter((weight) => weight instanceof QuantizedWeight);
+  if (quantized.length > 0) {
+    const codes = quantized.reduce((sum, weight) => sum + bytesHeld(weight), 0);
+    memory.push({
+      format: "as held now",
+      bytes: held,
+      formula: `${integer(codes)} bytes of 4-bit matrices + ${integer(held - codes)} of float32`,
+    });
+  }
   const adapters = adapterRows(model);
   const parameters = model.adapter && parameterTable(model);
 

@@ -3,6 +3,7 @@
  * chain, and inside `compile` as the kernel; the gradients are written out, which also makes them shorter than tfjs's.
  */
 import * as tf from "@tensorflow/tfjs";
+import { absmaxOf, dequantize4bit, type Quantized4bit } from "../quantize";
 import { emitKernel, isTracing } from "./backend";
 
 /** A function of tensors with its own gradient: what `forward` saves is what `backward` gets, in the same order. */
@@ -149,6 +150,40 @@ export function softmaxAttention(
       const along = tf.sum(tf.mul(dy, out!), -1, true);
       const dScores = tf.mul(p!, tf.sub(tf.matMul(dy, v!, false, true), along));
       return [tf.matMul(dScores, k!), tf.matMul(dScores, q!, true, false), tf.matMul(p!, dy, true, false)];
+    },
+  );
+}
+
+/**
+ * x·Wᵀ of a frozen 4-bit matrix (Dettmers et al., arXiv:2305.14314, eq. 5), whose gradient goes to x alone: dx = dy·W.
+ *
+ * Compiled, W stays 4-bit in memory. The forward product reads the codes; the backward one writes W out in float32, which
+ * lives only for that product. Eagerly, W is dequantized each time.
+ * @param x [n, in]
+ * @param w [out, in]
+ */
+export function matMul4bit(x: tf.Tensor2D, w: Quantized4bit): tf.Tensor2D {
+  const [out, inputs] = w.shape;
+  if (w.shape.length !== 2 || inputs !== x.shape[1]) {
+    throw new Error(
+      `matMul4bit: expected a matrix [out, ${x.shape[1]}] for x [${x.shape}], got [${w.shape}]`,
+    );
+  }
+  // Scales in one array for both directions, so that they are one constant of the program.
+  const codes = { packed: w.packed, absmax: absmaxOf(w), type: w.type, blockSize: w.blockSize };
+  const shape: [number, number] = [out!, inputs];
+  const dequantized = () => tf.tensor2d(dequantize4bit(w).data, shape);
+  return withGradient(
+    [x],
+    (_, x) =>
+      isTracing()
+        ? emitKernel("MatMul4bit", { x: x! }, { ...codes, shape })
+        : tf.matMul(x! as tf.Tensor2D, dequantized(), false, true),
+    (dy) => {
+      const matrix = isTracing()
+        ? emitKernel("Dequantize4bit", { after: dy }, { ...codes, shape })
+        : dequantized();
+      return tf.matMul(dy as tf.Tensor2D, matrix as tf.Tensor2D);
     },
   );
 }

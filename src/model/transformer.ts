@@ -102,13 +102,21 @@ export function logits(layers: Layers, hidden: tf.Tensor2D): tf.Tensor2D {
   return layers.linear("lm_head", hidden);
 }
 
-/** The model as it was trained: every layer is its weight and nothing else. `weight("….q_proj.weight")` → tensor. */
-export function baseLayers(config: ModelConfig, weight: (name: string) => tf.Tensor): Layers {
+/**
+ * The model as it was trained: every layer is its weight and nothing else.
+ * @param weight "….q_proj.weight" → tensor
+ * @param product x·Wᵀ with W of that name, for weights that are not held as a tensor
+ */
+export function baseLayers(
+  config: ModelConfig,
+  weight: (name: string) => tf.Tensor,
+  product = (name: string, x: tf.Tensor2D): tf.Tensor2D =>
+    tf.matMul(x, weight(name) as tf.Tensor2D, false, true),
+): Layers {
   return {
     linear(path, x) {
       const tied = path === "lm_head" && config.tiedEmbeddings;
-      const w = weight(`${tied ? "model.embed_tokens" : path}.weight`) as tf.Tensor2D;
-      const y: tf.Tensor2D = tf.matMul(x, w, false, true);
+      const y = product(`${tied ? "model.embed_tokens" : path}.weight`, x);
       return hasBias(config, path) ? tf.add(y, weight(`${path}.bias`)) : y;
     },
     embedding: (path, ids) => tf.gather(weight(`${path}.weight`) as tf.Tensor2D, ids),

@@ -1,7 +1,7 @@
 /** Operators that exist in ONNX Runtime as one kernel and in tfjs only as a chain. See `ops.ts` for their gradients. */
-import type { Graph, Value } from "../graph";
+import { type Graph, sizeOf, type Value } from "../graph";
 import { add, mul } from "./elementwise";
-import { concat, type Emit, sliceAxis, unary } from "./emit";
+import { type Attrs, concat, type Emit, reshape, slice, sliceAxis, transpose, unary } from "./emit";
 
 const CONTRIB = "com.microsoft";
 
@@ -25,6 +25,28 @@ function halfTable(g: Graph, table: Value, sign: number): Value {
   return value;
 }
 
+/**
+ * x [n, k]·Wᵀ for W [m, k] in 4 bits, of which only `packed` and `absmax` are constants of the program.
+ * W's codes are read in one row after the other, and a block may go over the end of a row. So the same codes serve as a
+ * matrix of any shape with as many elements.
+ */
+function product4bit(g: Graph, x: Value, m: number, { packed, absmax, type, blockSize }: Attrs): Value {
+  const [n, k] = x.shape as [number, number];
+  const constants = [
+    g.constant(packed, [packed.length], "uint8"),
+    g.constant(absmax, [absmax.length], "float32"),
+  ];
+  const attributes = {
+    K: k,
+    N: m,
+    block_size: blockSize,
+    quant_type: type === "nf4" ? 1 : 0,
+    training_mode: 1,
+    transB: 1,
+  };
+  return g.op("MatMulBnb4", [x, ...constants], { shape: [n, m], dtype: "float32" }, attributes, CONTRIB);
+}
+
 export const fused: Record<string, Emit> = {
   /** x / √(mean(x²) + ε) · weight over the last axis. */
   RmsNorm: (g, { x, weight }, { epsilon }) =>
@@ -43,5 +65,28 @@ export const fused: Record<string, Emit> = {
     const halves = [sliceAxis(g, x!, 3, width / 2, width), sliceAxis(g, x!, 3, 0, width / 2)];
     const turned = mul(g, concat(g, halves, 3), sin!);
     return add(g, mul(g, x!, cos!), back ? unary(g, "Neg", turned) : turned);
+  },
+
+  /** x·Wᵀ; ONNX Runtime's operator has bitsandbytes' order of codes. */
+  MatMul4bit: (g, { x }, attrs) => product4bit(g, x!, attrs.shape[0], attrs),
+
+  /**
+   * W in float32, written out when `after` is known and not before.
+   *
+   * ONNX Runtime's operator for the other direction (`transB: 0`) computes something else on the CPU and is missing on
+   * WebGPU. But the product of the identity with W, read as a matrix of 8 columns, is that matrix transposed. Were the
+   * identity a constant, ONNX Runtime would compute W once when it builds the session and keep it; so it is computed,
+   * from an element of `after`.
+   */
+  Dequantize4bit: (g, { after }, attrs) => {
+    const size = sizeOf(attrs.shape);
+    const width = [8, 4, 2].find((n) => size % n === 0) ?? 1;
+    const some = slice(g, reshape(g, after!, [sizeOf(after!.shape), 1]), [0, 0], [1, 1]);
+    const equal = g.op("Equal", [some, some], { shape: [1, 1], dtype: "bool" });
+    const ones = Float32Array.from({ length: width * width }, (_, i) => (i % (width + 1) === 0 ? 1 : 0));
+    const constant = g.constant(ones, [width, width], "float32");
+    const identity = g.op("Where", [equal, constant, constant], constant);
+    const columns = product4bit(g, identity, size / width, attrs);
+    return reshape(g, transpose(g, columns, [1, 0]), attrs.shape);
   },
 };

@@ -1,6 +1,7 @@
 /** The engine's own operators, each beside the tfjs chain that defines it. */
 import * as tf from "@tensorflow/tfjs";
-import { crossEntropy, rmsNorm, rotate, softmaxAttention, swiglu } from "../../../src/engine";
+import { crossEntropy, matMul4bit, rmsNorm, rotate, softmaxAttention, swiglu } from "../../../src/engine";
+import { dequantize4bit, type Quantized4bit, quantize4bit } from "../../../src/quantize";
 import type { Case, Draw, Sample } from "../check";
 
 interface Definition {
@@ -35,7 +36,27 @@ const causal = (rows: number) =>
     [rows, rows],
   );
 
+/** A 4-bit matrix for inputs of this width; also with an odd number of elements, and blocks that go over rows' ends. */
+function matrix4bit(width: number, type: Quantized4bit["type"], doubleQuantization: boolean): Quantized4bit {
+  const shape = [2 * width + 1, width];
+  const data = Float32Array.from({ length: shape[0]! * width }, (_, i) => Math.sin(i * i));
+  return quantize4bit({ data, shape }, { type, blockSize: 32, doubleQuantization });
+}
+const product4bit = (type: Quantized4bit["type"], doubleQuantization: boolean): Definition => ({
+  name: `matMul4bit of ${type}${doubleQuantization ? ", double quantization" : ""}`,
+  // The GPU has other shaders for 16 rows and more, and for widths that four divides.
+  inputs: (d) => [d.floats([d.pick(1, 3, 20), d.pick(3, 4, 7, 16)])],
+  operator: (x) => matMul4bit(x, matrix4bit(x.shape[1], type, doubleQuantization)),
+  chain: (x) => {
+    const w = dequantize4bit(matrix4bit(x.shape[1], type, doubleQuantization));
+    return tf.matMul(x, tf.tensor(w.data, w.shape), false, true);
+  },
+});
+
 export const definitions: Definition[] = [
+  product4bit("nf4", false),
+  product4bit("fp4", false),
+  product4bit("nf4", true),
   {
     name: "rmsNorm",
     inputs: (d) => {

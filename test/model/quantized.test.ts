@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { lora } from "../../src/adapters";
+import { modelCard } from "../../src/display/model-card";
+import { LanguageModel } from "../../src/model/language-model";
+import { dequantize4bit, quantize4bit } from "../../src/quantize";
+import { train } from "../../src/train";
+import { tinyModel } from "../train/tiny-model";
+
+const IDS = [[1, 5, 9, 30, 2, 77]];
+const largest = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+  Array.from(a).reduce((most, x, i) => Math.max(most, Math.abs(x - b[i]!)), 0);
+const logits = async (model: LanguageModel) => (await model.logits(IDS, { device: "cpu" })).data;
+
+/** What `quantize` should compute, from weights that went to 4 bits and back beforehand. */
+function roundedModel(): LanguageModel {
+  const { name, config, weights, tokenizer } = tinyModel();
+  const rounded = [...weights].map(([key, weight]) => {
+    const inside = /\.(self_attn|mlp)\./.test(key);
+    return [key, inside ? dequantize4bit(quantize4bit(weight)) : weight] as const;
+  });
+  return new LanguageModel({ name, config, tokenizer, weights: new Map(rounded) });
+}
+
+/** Two models of one seed, trained alike. */
+async function trained(model: LanguageModel): Promise<LanguageModel> {
+  const student = model.attach(lora({ rank: 2 }), { seed: 3 });
+  const data = [{ text: "the cat sat on the mat" }, { text: "a dog ran" }];
+  await train(student, { data, steps: 5, batchSize: 2, learningRate: 1e-2, engine: { device: "cpu" } });
+  return student;
+}
+
+describe("a quantized model", () => {
+  it("computes what its dequantized weights compute, and is another model than its base", async () => {
+    const base = tinyModel();
+    const got = await logits(base.quantize());
+    assert.ok(largest(got, await logits(roundedModel())) < 1e-4);
+    assert.ok(largest(got, await logits(base)) > 1e-2);
+  });
+
+  it("keeps names, shapes and counts, in 4.5 bits a weight of a layer", () => {
+    const base = tinyModel();
+    const quantized = base.quantize();
+    assert.equal(quantized.parameterCount, base.parameterCount);
+    const shapes = ({ weights }: LanguageModel) => [...weights].map(([name, { shape }]) => [name, shape]);
+    assert.deepEqual(shapes(quantized), shapes(base));
+    const inside = [...base.weights].filter(([name]) => /\.(self_attn|mlp)\./.test(name));
+    const bytes = (inside.reduce((sum, [, { data }]) => sum + data.length, 0) * 4.5) / 8;
+    const text = modelCard(quantized)["text/plain"] as string;
+    assert.match(text, new RegExp(`as held now .* ${bytes.toLocaleString("en")} bytes of 4-bit matrices`));
+  });
+
+  it("is trained as its dequantized weights are (QLoRA), and stays as it was", async () => {
+    const quantized = tinyModel().quantize();
+    const before = await logits(quantized);
+    const [student, expected] = [await trained(quantized), await trained(roundedModel())];
+    assert.ok(largest(student.adapter!.parameters.flat, expected.adapter!.parameters.flat) < 1e-4);
+    assert.ok(largest(await logits(student), before) > 1e-3);
+    assert.deepEqual(await logits(student.detach()), before);
+  });
+
+  it("merges into float32 without error; quantizing the result again rounds the update too", async () => {
+    const student = await trained(tinyModel().quantize());
+    const want = await logits(student);
+    const merged = student.merge();
+    assert.ok(largest(await logits(merged), want) < 1e-4);
+    assert.ok(largest(await logits(merged.quantize()), want) > 1e-3);
+  });
+
+  it("is not made of a model with adapters", () => {
+    const student = tinyModel().attach(lora({ rank: 2 }), { name: "mine" });
+    assert.throws(
+      () => student.quantize(),
+      /mine would belong to other weights; merge\(\) or detach\(\) first/,
+    );
+  });
+});
