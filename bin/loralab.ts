@@ -10,6 +10,7 @@ import { Command, CommanderError } from "commander";
 import { deviceCommand } from "./commands/device";
 import { kernelCommands } from "./commands/kernel";
 import { notebooksCommand } from "./commands/notebooks";
+import { planCommand } from "./commands/plan";
 import { setupCommands } from "./commands/setup";
 import { startCommand } from "./commands/start";
 
@@ -23,6 +24,7 @@ function createProgram(): Command {
   startCommand(program);
   notebooksCommand(program);
   kernelCommands(program);
+  planCommand(program);
   deviceCommand(program);
   setupCommands(program);
   return program;

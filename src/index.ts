@@ -32,6 +32,21 @@ export {
   trace,
 } from "./engine";
 export {
+  type Architecture,
+  COMPUTERS,
+  type Computer,
+  catalogueNames,
+  type Fit,
+  type MemoryTerm,
+  Plan,
+  type PlanMethod,
+  type Plannable,
+  type PlanSettings,
+  Plans,
+  plan,
+  plans,
+} from "./measure";
+export {
   type Adapter,
   type AdapterContext,
   type Base,

@@ -1,5 +1,9 @@
-/** Which weight matrices a method applies to. */
-import type { Base } from "../model/adapter";
+/** Which weight matrices a method applies to, by their names and shapes alone. */
+
+/** A model's weights, of which no value is looked at. */
+interface Shaped {
+  weights: ReadonlyMap<string, { readonly shape: readonly number[] }>;
+}
 
 /**
  * - "all-linear": every linear layer but the output head (as in PEFT)
@@ -22,7 +26,7 @@ export interface TargetShape extends LinearShape {
 }
 
 /** Every linear layer of the model, in the order of the forward pass; a tied head is not one. */
-export function linearLayers({ weights }: Base): LinearShape[] {
+export function linearLayers({ weights }: Shaped): LinearShape[] {
   return [...weights].flatMap(([name, { shape }]) => {
     const path = name.replace(/\.weight$/, "");
     if (path === name || shape.length !== 2 || path.endsWith("embed_tokens")) return [];
@@ -36,7 +40,7 @@ const PRESETS: Record<string, RegExp> = {
   mlp: /.*\.mlp\.\w+/,
 };
 
-function embeddingLayers({ weights }: Base): TargetShape[] {
+function embeddingLayers({ weights }: Shaped): TargetShape[] {
   return [...weights].flatMap(([name, { shape }]) =>
     name.endsWith("embed_tokens.weight")
       ? [{ path: name.replace(/\.weight$/, ""), out: shape[1]!, in: shape[0]!, embedding: true }]
@@ -49,7 +53,7 @@ function embeddingLayers({ weights }: Base): TargetShape[] {
  * @throws when nothing matches, or when a name of a list matches nothing; the message lists what there is
  */
 export function selectTargets(
-  base: Base,
+  base: Shaped,
   targets: Targets,
   { embeddings = false }: { embeddings?: boolean } = {},
 ): TargetShape[] {

@@ -3,6 +3,7 @@
  * and runs become displayable, `run.curves` and `run.table` appear, and runs are shown while they go on.
  */
 import type { DataFrame } from "danfojs-node";
+import { Plan, Plans } from "../measure/plan";
 import { Generation } from "../model/generate";
 import { LanguageModel } from "../model/language-model";
 import { Run } from "../train/run";
@@ -12,6 +13,7 @@ import type { Figure } from "./figure";
 import { generationBundle } from "./generation";
 import { showRunsLive } from "./live";
 import { modelCard } from "./model-card";
+import { planBundle, plansFigure } from "./plan";
 import { runTable } from "./run-table";
 
 declare module "../model/language-model" {
@@ -20,6 +22,14 @@ declare module "../model/language-model" {
 
 declare module "../model/generate" {
   interface Generation extends Displayable {}
+}
+
+declare module "../measure/plan" {
+  interface Plan extends Displayable {}
+  interface Plans extends Displayable {
+    /** Memory by term, a bar for each plan: a Plotly figure. */
+    readonly figure: Figure;
+  }
 }
 
 declare module "../train/run" {
@@ -33,6 +43,14 @@ declare module "../train/run" {
 
 attach(LanguageModel.prototype, modelCard);
 attach(Generation.prototype, generationBundle);
+attach(Plan.prototype, planBundle);
+attach(Plans.prototype, (plans) => plans.figure[DISPLAY]());
+Object.defineProperty(Plans.prototype, "figure", {
+  configurable: true,
+  get(this: Plans) {
+    return plansFigure(this);
+  },
+});
 attach(Run.prototype, (run) => run.curves[DISPLAY]());
 Object.defineProperties(Run.prototype, {
   curves: {

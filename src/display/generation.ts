@@ -1,7 +1,8 @@
 /** A prompt with the model's continuation. */
+
+import { counted } from "../measure/format";
 import type { Generation } from "../model/generate";
 import { bundle, type MimeBundle } from "./bundle";
-import { counted } from "./format";
 import { card, html } from "./html";
 
 const ENDINGS: Record<Generation["finish"], string> = {

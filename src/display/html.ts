@@ -5,6 +5,8 @@
  * come from the theme: JupyterLab's variables where they exist, else whatever colour the text around has.
  */
 
+import { percent } from "../measure/format";
+
 /** Markup, as opposed to text: `html` inserts it as it is. */
 export class Html {
   constructor(readonly source: string) {}
@@ -58,6 +60,13 @@ export function table(
   return html`<table><thead><tr>${heads.map(({ head }, i) => html`<th${kind(i)}>${head}</th>`)}</tr></thead><tbody>${body.map(row)}</tbody>${
     foot.length > 0 ? html`<tfoot>${foot.map(row)}</tfoot>` : ""
   }</table>`;
+}
+
+/** A percentage with a bar behind it; the text alone where styles are stripped. */
+export function bar(fraction: number): Html {
+  const width = `${(100 * fraction).toFixed(1)}%`;
+  const fill = "var(--jp-brand-color2, #7baaf7)";
+  return html`<span style="display:inline-block;min-width:6em;background:linear-gradient(to left,${fill} ${width},transparent ${width}) no-repeat bottom/100% 3px;padding-bottom:3px">${percent(fraction)}</span>`;
 }
 
 const TEXT = "var(--jp-ui-font-color1, currentColor)";

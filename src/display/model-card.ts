@@ -1,11 +1,12 @@
 /** A model at a glance: its architecture, where its parameters are, what they weigh, and its adapters. */
+
+import { bytes, columns, integer, percent, short } from "../measure/format";
+import { countOf, parameterGroups, weightMemory } from "../measure/parameters";
 import type { ModelConfig } from "../model/config";
 import type { LanguageModel } from "../model/language-model";
 import { bytesHeld, QuantizedWeight } from "../model/quantized";
 import { bundle, type MimeBundle } from "./bundle";
-import { bytes, columns, integer, percent, short } from "./format";
-import { card, type Html, html, table } from "./html";
-import { countOf, parameterGroups, weightMemory } from "./parameter-groups";
+import { bar, card, html, table } from "./html";
 import { describeAdapter, parameterTable } from "./parameter-table";
 
 export function modelCard(model: LanguageModel): MimeBundle {
@@ -118,11 +119,4 @@ export function architecture(config: ModelConfig): string {
     `Context ${integer(config.contextLength)} tokens, vocabulary ${integer(config.vocabSize)}, head ` +
     `${config.tiedEmbeddings ? "tied to the embedding" : "not tied"}.`
   );
-}
-
-/** A percentage with a bar behind it; the text alone where styles are stripped. */
-function bar(fraction: number): Html {
-  const width = `${(100 * fraction).toFixed(1)}%`;
-  const fill = "var(--jp-brand-color2, #7baaf7)";
-  return html`<span style="display:inline-block;min-width:6em;background:linear-gradient(to left,${fill} ${width},transparent ${width}) no-repeat bottom/100% 3px;padding-bottom:3px">${percent(fraction)}</span>`;
 }

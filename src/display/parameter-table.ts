@@ -7,11 +7,11 @@
  */
 import type { DoraAdapter } from "../adapters/dora";
 import type { LoraAdapter } from "../adapters/lora";
+import { bytes, columns, counted, integer, percent, short, times } from "../measure/format";
+import { countOf, type Shapes, shapeText, sizeOf } from "../measure/parameters";
 import type { Adapter } from "../model/adapter";
 import { bundle, DISPLAY, type Displayable, type MimeBundle } from "./bundle";
-import { bytes, columns, counted, integer, percent, short, times } from "./format";
 import { card, type Html, html, type TableRow, table } from "./html";
-import { countOf, type Shapes, shapeText, sizeOf } from "./parameter-groups";
 
 /** All modules of one kind that are alike: the q_proj of every layer. */
 export interface ModuleRow {

@@ -3,7 +3,7 @@
  * GitHub and of untrusted notebooks, which an inline <svg> does not; its alternative text is the last resort. Greys and
  * mid-tones read on light and dark alike, since an image cannot know the theme.
  */
-import { short } from "./format";
+import { short } from "../measure/format";
 import { escapeHtml, type Html, html } from "./html";
 
 export interface Line {

@@ -1,6 +1,7 @@
 /** A training run in one line of words and one of characters. */
+
+import { counted, duration, integer, nats } from "../measure/format";
 import type { Run } from "../train/run";
-import { counted, duration, integer, nats } from "./format";
 import { sparkline } from "./series";
 
 /** How far a running run is and how fast; of an ended one how it ended, and the loss before and after. */

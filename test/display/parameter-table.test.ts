@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { full, lora } from "../../src/adapters";
 import { DISPLAY } from "../../src/display/bundle";
-import { countOf, parameterGroups, weightMemory } from "../../src/display/parameter-groups";
 import { parameterTable } from "../../src/display/parameter-table";
 import type { HostArray } from "../../src/engine";
+import { countOf, parameterGroups, weightMemory } from "../../src/measure/parameters";
 import { Parameters } from "../../src/model/parameters";
 import { bound, LLAMA_2_7B, shapesOf, tinyModel } from "./models";
 

@@ -9,7 +9,7 @@ import {
   percent,
   short,
   times,
-} from "../../src/display/format";
+} from "../../src/measure/format";
 
 describe("numbers as people read them", () => {
   it("groups digits by three", () => assert.equal(integer(4194304), "4,194,304"));
