@@ -26,6 +26,11 @@ class TraceBackend extends tf.KernelBackend {
 
   /** A tensor's value in the graph being written. */
   value(dataId: DataId): Value {
+    if (!this.entries.has(dataId) && !isAlive(dataId)) {
+      throw new Error(
+        "A tensor that was disposed of is used inside a compiled function: keep it (tf.keep) until the first call.",
+      );
+    }
     const entry = this.entries.get(dataId);
     if (entry.graph !== this.graph) {
       // An eager tensor that an earlier trace closed over too, and that has not been used eagerly since.
@@ -123,6 +128,10 @@ class TraceBackend extends tf.KernelBackend {
 
   override dispose(): void {}
 }
+
+/** Whether any backend of tfjs still holds the data. */
+const isAlive = (dataId: DataId): boolean =>
+  (tf.engine() as unknown as { state: { tensorInfo: WeakMap<DataId, object> } }).state.tensorInfo.has(dataId);
 
 // Without this, tfjs greets every process with advice to install another package.
 tf.env().set("PROD", true);

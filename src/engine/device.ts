@@ -5,14 +5,17 @@ import { Graph } from "./graph";
 import { writeModel } from "./onnx";
 
 /** An execution provider of ONNX Runtime. */
-export type Device = "cpu" | "webgpu" | "cuda" | "coreml" | "dml";
+export type Device = "cpu" | "webgpu" | "cuda" | "tensorrt" | "coreml" | "dml";
 
-/** Compiled code runs on the CPU unless `LORALAB_DEVICE` or an option asks for another device. */
-export function defaultDevice(): Device {
-  const wanted = process.env.LORALAB_DEVICE;
-  if (!wanted) return "cpu";
+/**
+ * Compiled code runs on the CPU unless `LORALAB_DEVICE` or an option asks for another device.
+ * @throws for one that ONNX Runtime does not offer here
+ */
+export function chosenDevice(option?: Device): Device {
+  const wanted = option ?? (process.env.LORALAB_DEVICE || "cpu");
   if (!offered().includes(wanted as Device)) {
-    throw new Error(`LORALAB_DEVICE is "${wanted}", but ONNX Runtime offers ${offered().join(", ")} here.`);
+    const asked = option === undefined ? "LORALAB_DEVICE" : "The option device";
+    throw new Error(`${asked} is "${wanted}", but ONNX Runtime offers ${offered().join(", ")} here.`);
   }
   return wanted as Device;
 }
@@ -31,7 +34,7 @@ export interface DeviceReport {
 
 /** Tells which engines are in use and why not another: tries every device that ONNX Runtime offers here. */
 export async function device(): Promise<DeviceReport> {
-  const inUse = defaultDevice();
+  const inUse = chosenDevice();
   const others: DeviceReport["others"] = [];
   for (const name of offered()) {
     if (name === inUse) continue;

@@ -4,7 +4,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import * as ort from "onnxruntime-node";
 import { record } from "./backend";
-import { type Device, defaultDevice } from "./device";
+import { chosenDevice, type Device } from "./device";
 import { type DType, sizeOf, type TypedArray } from "./graph";
 import { writeModel } from "./onnx";
 
@@ -103,7 +103,7 @@ export async function trace(
   inputs: Record<string, InputSpec>,
   options: TraceOptions = {},
 ): Promise<Program> {
-  const device = options.device ?? defaultDevice();
+  const device = chosenDevice(options.device);
   const { graph, outputs } = record(fn, inputs, device);
   const { model, externalData } = writeModel(graph, outputs);
   const session = await ort.InferenceSession.create(model, {

@@ -266,6 +266,16 @@ describe("compile", () => {
       await assert.rejects(compiled((x: tf.Tensor) => tf.neg(x))(x), /disposed/);
     });
 
+    it("closes over a tensor that was disposed of", async () => {
+      const w = tf.scalar(1);
+      w.dispose();
+      const f = compiled((x: tf.Tensor) => tf.mul(x, w));
+      await assert.rejects(
+        f(tf.scalar(1)),
+        /A tensor that was disposed of is used inside a compiled function/,
+      );
+    });
+
     it("nothing when it is disposed of while a program fails to be built", async () => {
       const f = compiled((x: tf.Tensor) => x.dataSync() as never);
       const failing = f(tf.scalar(1));

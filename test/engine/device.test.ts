@@ -35,6 +35,17 @@ describe("device", () => {
     await program.dispose();
   });
 
+  it("names the devices on offer when an option asks for another", async () => {
+    await assert.rejects(
+      trace(
+        ({ x }) => ({ y: tf.neg(x!) }),
+        { x: { shape: [1], dtype: "float32" } },
+        { device: "abacus" as "cpu" },
+      ),
+      /The option device is "abacus", but ONNX Runtime offers /,
+    );
+  });
+
   it("names the devices on offer when LORALAB_DEVICE asks for another", async () => {
     const explanation = new RegExp(
       `LORALAB_DEVICE is "abacus", but ONNX Runtime offers ${offered.join(", ")}`,
