@@ -10,8 +10,9 @@ import type { Method } from "../src/model/adapter";
 import { type LanguageModel, loadModel } from "../src/model/language-model";
 import { resolveModelFolder } from "../src/model/load";
 import { batch } from "../src/train/data";
+import { batchInputs, languageLoss } from "../src/train/language-loss";
 import { adamw } from "../src/train/optimizers";
-import { batchInputs, stepFunction, stepProgram, updateInputs } from "../src/train/step";
+import { stepFunction, stepProgram, updateInputs } from "../src/train/step";
 import { inTurns, median, peer, ratio, type Timed, timed } from "./measure";
 
 const MODEL = process.env.BENCH_MODEL ?? "small";
@@ -35,7 +36,7 @@ async function compiled(
 ): Promise<Timed> {
   const model = base.attach(method);
   const start = performance.now();
-  const program = await stepProgram(model, SHAPE, UPDATE);
+  const program = await stepProgram(model, languageLoss(model.config, SHAPE), UPDATE);
   report(performance.now() - start);
   const random = generator(1);
   const size = model.trainableCount;
@@ -53,7 +54,7 @@ async function compiled(
 /** The same function on tfjs's current backend. */
 function eagerly(base: LanguageModel, method: Method): Timed {
   const model = base.attach(method);
-  const { fn, inputs: specs } = stepFunction(model, SHAPE, UPDATE);
+  const { fn, inputs: specs } = stepFunction(model, languageLoss(model.config, SHAPE), UPDATE);
   const random = generator(1);
   const size = model.trainableCount;
   const state = {

@@ -7,8 +7,8 @@
  * says so once and leaves the training alone.
  */
 import { randomUUID } from "node:crypto";
+import { observeRuns } from "../train/observers";
 import type { Run } from "../train/run";
-import { observeRuns } from "../train/trainer";
 import type { Displayable } from "./bundle";
 import { curves } from "./curves";
 import { headline } from "./run-words";

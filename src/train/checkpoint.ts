@@ -21,6 +21,8 @@ export interface TrainingState {
   fixed: Record<string, unknown>;
   steps: StepRecord[];
   evaluations: EvaluationRecord[];
+  /** What the objective goes on from, as JSON. */
+  lesson?: unknown;
 }
 
 /** The checkpoint's file in its folder; whatever else is there stays. */

@@ -18,25 +18,44 @@ export interface Sequence {
   ids: number[];
   /** Predictions at positions from here on are supervised: 0 for all, or the last token of the prompt. */
   from: number;
+  /** Where only some of them are, as in a conversation: whether the prediction at each position is. */
+  mask?: readonly boolean[];
 }
 
+/** Whether the prediction at position `i`, of token i + 1, is supervised. */
+export const isSupervised = ({ from, mask }: Sequence, i: number): boolean =>
+  i >= from && (mask?.[i] ?? true);
+
 /** Number of supervised predictions. */
-export const supervised = ({ ids, from }: Sequence): number => ids.length - 1 - from;
+export const supervised = ({ ids, from, mask }: Sequence): number =>
+  mask ? mask.filter((learned, i) => learned && i >= from).length : ids.length - 1 - from;
 
 /**
  * Tokenizes examples; each ends with the end-of-text token.
+ * @param tokenizer may be absent when all examples are token ids
+ * @param context the most predictions of an example
+ * @param vocabSize when given, ids must be below it
  * @param completionOnly whether only the completion is supervised
  * @throws for an empty list, and for an example that is malformed, longer than `context`, or without a token to predict
  *   (names it)
  */
 export function encode(
-  tokenizer: Tokenizer,
+  tokenizer: Tokenizer | undefined,
   examples: readonly Example[],
-  { context, completionOnly = true }: { context: number; completionOnly?: boolean },
+  { context, vocabSize, completionOnly = true }: EncodeOptions,
 ): Sequence[] {
+  if (!Array.isArray(examples)) {
+    throw new Error(`The data must be a list of examples, got ${JSON.stringify(examples)?.slice(0, 80)}.`);
+  }
   if (examples.length === 0) throw new Error("The training data is empty: expected at least one example.");
   return examples.map((example, i) => {
     const { ids, from, shown } = tokens(tokenizer, example, i);
+    const unknown = vocabSize === undefined ? undefined : ids.find((id) => id >= vocabSize);
+    if (unknown !== undefined) {
+      throw new Error(
+        `Example ${i} (${shown}) has the token ${unknown}; the model's vocabulary has ${vocabSize}.`,
+      );
+    }
     if (ids.length - 1 > context) {
       throw new Error(
         `Example ${i} (${shown}…) has ${ids.length} tokens; the model's context is ${context}. ` +
@@ -49,15 +68,34 @@ export function encode(
   });
 }
 
+interface EncodeOptions {
+  context: number;
+  vocabSize?: number;
+  completionOnly?: boolean;
+}
+
 /** An example's tokens, the place of its prompt's last one, and its beginning for messages. */
-function tokens(tokenizer: Tokenizer, example: Example, i: number): Sequence & { shown: string } {
+function tokens(tokenizer: Tokenizer | undefined, example: Example, i: number): Sequence & { shown: string } {
   if (typeof example === "object" && example !== null && "ids" in example) {
-    return { ids: [...example.ids], from: 0, shown: `[${example.ids.slice(0, 8)}]` };
+    const ids: unknown = example.ids;
+    const isToken = (id: unknown) => Number.isInteger(id) && (id as number) >= 0;
+    if (!(Array.isArray(ids) || ArrayBuffer.isView(ids)) || !Array.from(ids as number[]).every(isToken)) {
+      throw new Error(
+        `Example ${i}: ids must be a list of token ids, whole numbers from 0, got ${JSON.stringify(ids)?.slice(0, 60)}.`,
+      );
+    }
+    const list = Array.from(ids as number[]);
+    return { ids: list, from: 0, shown: `[${list.slice(0, 8)}]` };
   }
   const [prompt, completion] = parts(example);
   if (typeof prompt !== "string" || typeof completion !== "string") {
     throw new Error(
       `Example ${i} is ${JSON.stringify(example)}: expected a text, { text }, { ids } or { prompt, completion }.`,
+    );
+  }
+  if (!tokenizer) {
+    throw new Error(
+      `Example ${i} is a text, and the model has no tokenizer: its folder has no tokenizer.json. Give token ids, { ids }.`,
     );
   }
   const promptIds = prompt === "" ? [] : tokenizer.encode(prompt);
@@ -113,7 +151,7 @@ export interface Batch {
 /**
  * @param length of each row
  * @param capacity room for supervised predictions; when it is rows · length, prediction i stands at place i
- * @throws when there are more
+ * @throws when there are more, and for a row that is longer
  */
 export function batch(rows: readonly Row[], length: number, capacity: number, packed: boolean): Batch {
   const size = rows.length * length;
@@ -127,12 +165,16 @@ export function batch(rows: readonly Row[], length: number, capacity: number, pa
   let tokens = 0;
   rows.forEach((row, r) => {
     let at = r * length;
+    const filled = row.reduce((sum, sequence) => sum + sequence.ids.length - 1, 0);
+    if (filled > length) {
+      throw new Error(`batch: row ${r} has ${filled} tokens to read, and rows have room for ${length}`);
+    }
     row.forEach((sequence, s) => {
       for (let i = 0; i + 1 < sequence.ids.length; i++, at++, tokens++) {
         ids[at] = sequence.ids[i]!;
         if (segments) segments[at] = s + 1;
         if (positions) positions[at] = i;
-        if (i < sequence.from) continue;
+        if (!isSupervised(sequence, i)) continue;
         const slot = capacity === size ? at : count;
         if (slot >= capacity) throw new Error(`batch: more predictions than its capacity of ${capacity}`);
         places[slot] = at;
@@ -182,20 +224,27 @@ export function shuffle<T>(items: readonly T[], random: () => number): T[] {
   return out;
 }
 
-/** First fit: each sequence goes into the first row that has room for it. */
+/**
+ * First fit: each sequence goes into the first row that has room for it. Rows are the leaves of a tree in which every
+ * node knows the most room below it, so a row is found in as many looks as the tree is deep.
+ * @throws for a sequence that no row can hold
+ */
 export function pack(sequences: readonly Sequence[], length: number): Row[] {
-  const rows: { row: Row; free: number }[] = [];
-  let open = 0; // rows before this one are too full to look at
+  const leaves = 2 ** Math.ceil(Math.log2(Math.max(1, sequences.length)));
+  // Node n is above 2n and 2n + 1; the leaves are the last half. All rows are empty at first.
+  const room = new Int32Array(2 * leaves).fill(length);
+  const rows: Row[] = [];
   for (const sequence of sequences) {
     const need = sequence.ids.length - 1;
-    let fit = rows.slice(open).find(({ free }) => free >= need);
-    if (!fit) {
-      fit = { row: [], free: length };
-      rows.push(fit);
-    }
-    fit.row.push(sequence);
-    fit.free -= need;
-    while (open < rows.length && rows[open]!.free < 2) open++;
+    if (need > length)
+      throw new Error(`pack: a sequence of ${need} predictions is longer than a row, ${length}`);
+    let node = 1;
+    while (node < leaves) node = room[2 * node]! >= need ? 2 * node : 2 * node + 1;
+    const row = node - leaves;
+    rows[row] ??= [];
+    rows[row].push(sequence);
+    room[node]! -= need;
+    for (node >>= 1; node > 0; node >>= 1) room[node] = Math.max(room[2 * node]!, room[2 * node + 1]!);
   }
-  return rows.map(({ row }) => row);
+  return rows;
 }

@@ -2,7 +2,8 @@
 import type { TraceOptions } from "../engine";
 import type { LanguageModel } from "../model/language-model";
 import { batch, type Example, encode, supervised } from "./data";
-import { batchInputs, measureLoss } from "./step";
+import { batchInputs, languageLoss } from "./language-loss";
+import { measureLoss } from "./step";
 
 export interface EvaluateOptions {
   /** Whether of an example with a prompt only the completion counts. Default true. */
@@ -28,8 +29,9 @@ export async function evaluateLoss(
   if (!Number.isInteger(batchSize) || batchSize < 1) {
     throw new Error(`evaluateLoss: batchSize must be a whole number from 1, got ${batchSize}.`);
   }
-  const sequences = encode(model.tokenizer, examples, {
+  const sequences = encode(model.files.tokenizer, examples, {
     context: model.config.contextLength,
+    vocabSize: model.config.vocabSize,
     completionOnly,
   });
   // Similar lengths together: less padding, few shapes.
@@ -48,7 +50,8 @@ export async function evaluateLoss(
       ...Array.from({ length: batchSize - rows.length }, () => []),
     ];
     const made = batch(padded, length, capacity, false);
-    nats += await measureLoss(model, shape, batchInputs(made, 1), engine);
+    const loss = languageLoss(model.config, shape);
+    nats += (await measureLoss(model, JSON.stringify(shape), loss, batchInputs(made, 1), engine)).loss;
     count += made.count;
   }
   return nats / count;

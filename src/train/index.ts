@@ -1,8 +1,12 @@
 /** Training, and what it is fed with. */
 export { chunks, type Example, encode } from "./data";
 export { type EvaluateOptions, evaluateLoss } from "./evaluate";
+export type { Lesson, Material, Objective, Preparation } from "./objective";
+export { type SftSettings, sft } from "./objectives/sft";
+export { observeRuns } from "./observers";
 export type { OptimizerName } from "./optimizers";
 export { type EvaluationRecord, Run, type RunStatus, type StepRecord } from "./run";
 export { type ScheduleName, scheduleFactor } from "./schedule";
+export type { TrainOptions } from "./settings";
 export * from "./tasks";
-export { observeRuns, type TrainOptions, train } from "./trainer";
+export { train } from "./trainer";

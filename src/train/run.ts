@@ -5,7 +5,7 @@ import type { LanguageModel } from "../model/language-model";
 export interface StepRecord {
   /** From 1. */
   step: number;
-  /** Mean loss of the step's supervised predictions, before the update, in nats per token. */
+  /** The objective's loss before the update; of sft the mean over supervised predictions, in nats per token. */
   loss: number;
   learningRate: number;
   /** Norm of the whole gradient before clipping. */
@@ -14,6 +14,8 @@ export interface StepRecord {
   tokens: number;
   /** Wall time of the step in milliseconds. */
   milliseconds: number;
+  /** The objective's metrics of the step's data, before the update, by name. */
+  metrics: Record<string, number>;
 }
 
 /** One evaluation during training. */
@@ -39,6 +41,8 @@ export class Run {
     readonly model: LanguageModel,
     /** The settings, complete with defaults. */
     readonly settings: Readonly<Record<string, unknown>> & { readonly steps: number },
+    /** Which metrics of the steps are shown together. */
+    readonly panels: readonly (readonly string[])[] = [],
     /** Times that the data has been gone through, begun ones included. */
     public epoch = 0,
   ) {}

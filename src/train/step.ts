@@ -4,7 +4,7 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import {
-  crossEntropy,
+  type HostArray,
   type InputSpec,
   type Program,
   Random,
@@ -14,62 +14,47 @@ import {
   trace,
 } from "../engine";
 import type { LanguageModel } from "../model/language-model";
-import { hiddenStates, type Layers, logits } from "../model/transformer";
-import type { Batch } from "./data";
+import type { Layers } from "../model/transformer";
 import type { Optimizer, OptimizerSettings } from "./optimizers";
-
-/** The shape that all batches of a program share. */
-export interface BatchShape {
-  rows: number;
-  length: number;
-  /** Room for supervised predictions. */
-  capacity: number;
-  packed: boolean;
-}
 
 const SEED: InputSpec = { shape: [2], dtype: "int32" };
 const NUMBER: InputSpec = { shape: [], dtype: "float32" };
 
-function batchSpecs({ rows, length, capacity, packed }: BatchShape): Record<string, InputSpec> {
-  const grid: InputSpec = { shape: [rows, length], dtype: "int32" };
-  const list: InputSpec = { shape: [capacity], dtype: "int32" };
-  return {
-    ids: grid,
-    ...(packed && { segments: grid, positions: grid }),
-    places: list,
-    targets: list,
-    weights: { shape: [capacity], dtype: "float32" },
-  };
+/** The loss of one batch, as a pure function that programs are traced from. */
+export interface Loss {
+  /** What it is computed from, by name. */
+  inputs: Record<string, InputSpec>;
+  /** The loss and, by their names, metrics that are looked at and not trained on; all scalars, sums of weighted terms. */
+  compute(layers: Layers, x: Tensors): { loss: tf.Scalar; [metric: string]: tf.Scalar };
 }
 
-/** @param total predictions that share the loss: those of this batch, or of all batches of an accumulated step */
-export function batchInputs(batch: Batch, total: number): Record<string, TypedArray> {
-  const { ids, places, targets, mask, segments, positions } = batch;
-  const weights = mask.map((x) => x / total);
-  return { ids, places, targets, weights, ...(segments && positions && { segments, positions }) };
-}
+/** Metrics among the outputs of a program. */
+const METRIC = "metric ";
+const asOutputs = (metrics: Tensors): Tensors =>
+  Object.fromEntries(Object.entries(metrics).map(([name, value]) => [METRIC + name, value]));
 
-/** Σ weightᵢ · −log p(targetᵢ) over the supervised places: with weights of 1/n the mean loss in nats per token. */
-export function batchLoss(model: LanguageModel, layers: Layers, shape: BatchShape, x: Tensors): tf.Scalar {
-  const { hidden } = hiddenStates(model.config, layers, x.ids as tf.Tensor2D, {
-    segments: x.segments as tf.Tensor2D | undefined,
-    positions: x.positions as tf.Tensor2D | undefined,
-  });
-  const everywhere = shape.capacity === shape.rows * shape.length;
-  const wanted = everywhere ? hidden : tf.gather(hidden, x.places as tf.Tensor1D);
-  const nats = crossEntropy(logits(layers, wanted), x.targets as tf.Tensor1D);
-  return tf.sum(tf.mul(nats, x.weights!));
-}
+/** The metrics of a program's outputs, by their own names. */
+export const metricsOf = (outputs: Record<string, HostArray>): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(outputs)
+      .filter(([name]) => name.startsWith(METRIC))
+      .map(([name, { data }]) => [name.slice(METRIC.length), data[0]!]),
+  );
 
-/** The loss and its gradient with respect to the adapter's flat parameters. */
-function lossAndGradient(model: LanguageModel, shape: BatchShape, x: Tensors) {
+/** The loss, its metrics, and its gradient with respect to the adapter's flat parameters. */
+function lossAndGradient(model: LanguageModel, { compute }: Loss, x: Tensors) {
   // Differentiated with respect to the pieces: through the cut, each would give a gradient as long as the vector.
   const pieces = model.adapter!.parameters.split(x.parameters as tf.Tensor1D);
-  const loss = (...trainable: tf.Tensor[]) =>
-    batchLoss(model, model.layers(trainable, new Random(x.seed as tf.Tensor1D)), shape, x);
-  const { value, grads } = tf.valueAndGrads(loss)(pieces);
+  let metrics: Tensors = {};
+  const scalar = (...trainable: tf.Tensor[]) => {
+    const { loss, ...rest } = compute(model.layers(trainable, new Random(x.seed as tf.Tensor1D)), x);
+    metrics = rest;
+    for (const metric of Object.values(rest)) tf.keep(metric);
+    return loss;
+  };
+  const { value, grads } = tf.valueAndGrads(scalar)(pieces);
   const flat = grads.map((gradient, i) => tf.reshape(gradient ?? tf.zerosLike(pieces[i]!), [-1]));
-  return { loss: value, gradient: tf.concat(flat) as tf.Tensor1D };
+  return { loss: value, gradient: tf.concat(flat) as tf.Tensor1D, metrics: asOutputs(metrics) };
 }
 
 export interface UpdateSettings {
@@ -128,40 +113,36 @@ function decayMask(model: LanguageModel): tf.Tensor1D {
 }
 
 /** One whole training step as a function: batch, parameters and state in; loss, gradient norm and new ones out. */
-export function stepFunction(model: LanguageModel, shape: BatchShape, settings: UpdateSettings) {
+export function stepFunction(model: LanguageModel, of: Loss, settings: UpdateSettings) {
   return {
     fn: (x: Tensors): Tensors => {
-      const { loss, gradient } = lossAndGradient(model, shape, x);
-      return { loss, ...update(model, gradient, x, settings) };
+      const { loss, gradient, metrics } = lossAndGradient(model, of, x);
+      return { loss, ...update(model, gradient, x, settings), ...metrics };
     },
-    inputs: { ...batchSpecs(shape), ...updateSpecs(model.trainableCount, settings), seed: SEED },
+    inputs: { ...of.inputs, ...updateSpecs(model.trainableCount, settings), seed: SEED },
   };
 }
 
 /** The same, compiled. */
 export function stepProgram(
   model: LanguageModel,
-  shape: BatchShape,
+  of: Loss,
   settings: UpdateSettings,
   options?: TraceOptions,
 ): Promise<Program> {
-  const { fn, inputs } = stepFunction(model, shape, settings);
+  const { fn, inputs } = stepFunction(model, of, settings);
   return trace(fn, inputs, options);
 }
 
 /** Loss and gradient of one batch, added to an earlier gradient. */
-export function gradientProgram(
-  model: LanguageModel,
-  shape: BatchShape,
-  options?: TraceOptions,
-): Promise<Program> {
+export function gradientProgram(model: LanguageModel, of: Loss, options?: TraceOptions): Promise<Program> {
   const vector: InputSpec = { shape: [model.trainableCount], dtype: "float32" };
   return trace(
     (x) => {
-      const { loss, gradient } = lossAndGradient(model, shape, x);
-      return { loss, gradient: tf.add(x.earlier!, gradient) };
+      const { loss, gradient, metrics } = lossAndGradient(model, of, x);
+      return { loss, gradient: tf.add(x.earlier!, gradient), ...metrics };
     },
-    { ...batchSpecs(shape), parameters: vector, earlier: vector, seed: SEED },
+    { ...of.inputs, parameters: vector, earlier: vector, seed: SEED },
     options,
   );
 }
@@ -180,19 +161,15 @@ export function updateProgram(
   );
 }
 
-/** The loss of one batch, without training: Σ weightᵢ · −log p(targetᵢ). */
+/** The loss and the metrics of one batch, without training. @param key of the loss among all of this model */
 export async function measureLoss(
   model: LanguageModel,
-  shape: BatchShape,
+  key: string,
+  { inputs: specs, compute }: Loss,
   inputs: Record<string, TypedArray>,
   options?: TraceOptions,
-): Promise<number> {
-  const { loss } = await model.run(
-    `loss ${JSON.stringify(shape)}`,
-    (layers, x) => ({ loss: batchLoss(model, layers, shape, x) }),
-    batchSpecs(shape),
-    inputs,
-    options,
-  );
-  return loss!.data[0]!;
+): Promise<Record<string, number> & { loss: number }> {
+  const out = await model.run(`loss ${key}`, compute, specs, inputs, options);
+  const values = Object.entries(out).map(([name, { data }]) => [name, data[0]!]);
+  return Object.fromEntries(values) as Record<string, number> & { loss: number };
 }

@@ -3,7 +3,8 @@ import { generator, type HostArray } from "../../src/engine";
 import type { LanguageModel } from "../../src/model/language-model";
 import { Parameters } from "../../src/model/parameters";
 import { batch } from "../../src/train/data";
-import { batchInputs, gradientProgram } from "../../src/train/step";
+import { batchInputs, languageLoss } from "../../src/train/language-loss";
+import { gradientProgram } from "../../src/train/step";
 
 /** A text of the tiny model's tokens. */
 export const IDS = [5, 99, 140, 7, 201, 33];
@@ -22,7 +23,7 @@ export const maxDifference = (a: ArrayLike<number>, b: ArrayLike<number>): numbe
 /** The gradient of the loss on one text, by parameter. */
 export async function gradientOf(model: LanguageModel): Promise<Map<string, HostArray>> {
   const shape = { rows: 1, length: 8, capacity: 8, packed: false };
-  const program = await gradientProgram(model, shape);
+  const program = await gradientProgram(model, languageLoss(model.config, shape));
   const made = batch([[{ ids: [...IDS, 1, 2, 3], from: 0 }]], 8, 8, false);
   const { parameters } = model.adapter!;
   const out = await program.run({

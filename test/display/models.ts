@@ -67,4 +67,5 @@ export const stepOf = (step: number, loss: number): StepRecord => ({
   gradientNorm: 1,
   tokens: 100,
   milliseconds: 50,
+  metrics: {},
 });

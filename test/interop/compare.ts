@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import type { HostArray } from "../../src/engine";
 import type { LanguageModel } from "../../src/model/language-model";
 import { Parameters } from "../../src/model/parameters";
-import { batchInputs, gradientProgram } from "../../src/train/step";
+import { batchInputs, languageLoss } from "../../src/train/language-loss";
+import { gradientProgram } from "../../src/train/step";
 
 /** Largest |a − b| over the largest |b|. */
 export function relativeError(a: HostArray, b: HostArray): number {
@@ -42,7 +43,7 @@ export async function lossAndGradient(
     }
   }
   const shape = { rows, length, capacity: places.length, packed: false };
-  const program = await gradientProgram(model, shape);
+  const program = await gradientProgram(model, languageLoss(model.config, shape));
   const inputs = batchInputs(
     {
       ids: ids.data as Int32Array,

@@ -6,7 +6,8 @@ import { full, lora } from "../../src/adapters";
 import type { HostArray } from "../../src/engine";
 import { type LanguageModel, loadModel } from "../../src/model/language-model";
 import { readSafetensors } from "../../src/model/safetensors";
-import { batchInputs, gradientProgram } from "../../src/train/step";
+import { batchInputs, languageLoss } from "../../src/train/language-loss";
+import { gradientProgram } from "../../src/train/step";
 import { reference } from "./python";
 
 /** Largest |a − b| over the largest |b|. */
@@ -56,7 +57,7 @@ describe("LoRA against PEFT", function () {
       }
     }
     const shape = { rows, length, capacity: places.length, packed: false };
-    const program = await gradientProgram(model, shape);
+    const program = await gradientProgram(model, languageLoss(model.config, shape));
     const inputs = batchInputs(
       {
         ids: ids.data as Int32Array,

@@ -74,7 +74,22 @@ describe("encode", () => {
     );
   });
 
+  it("needs no tokenizer for token ids, and says so where it does", () => {
+    assert.deepEqual(encode(undefined, [{ ids: [5, 6] }], { context: 32 }), [{ ids: [5, 6], from: 0 }]);
+    assert.throws(() => encode(undefined, ["ab"], { context: 32 }), /Example 0 is a text[\s\S]*no tokenizer/);
+  });
+
+  it("refuses ids that are no list of tokens of the vocabulary", () => {
+    for (const ids of [undefined, null, 5, "56", [1, 2.5], [1, -1], [1, "2"]]) {
+      assert.throws(() => one({ ids } as never), /Example 0: ids must be a list of token ids.*got/);
+    }
+    assert.deepEqual(one({ ids: Int32Array.of(5, 6) as never }).ids, [5, 6]);
+    const beyond = () => encode(tokenizer, [{ ids: [5, 257] }], { context: 32, vocabSize: 257 });
+    assert.throws(beyond, /Example 0 \(\[5,257\]\) has the token 257; the model's vocabulary has 257/);
+  });
+
   it("explains what is no example", () => {
+    assert.throws(() => encode(tokenizer, "text" as never, { context: 32 }), /must be a list of examples/);
     assert.throws(() => encode(tokenizer, [], { context: 32 }), /training data is empty/);
     assert.throws(() => one(""), /Example 0 \(""\) has no token to predict/);
     assert.throws(() => one({ ids: [5] }), /Example 0 \(\[5\]\) has no token to predict/);
@@ -148,6 +163,17 @@ describe("batch", () => {
     assert.deepEqual([made.count, made.tokens], [2, 2]);
   });
 
+  it("supervises of a masked sequence what its mask says", () => {
+    const turns: Sequence = { ids: [5, 6, 7, 8, END], from: 1, mask: [true, true, false, true] };
+    assert.equal(supervised(turns), 2);
+    assert.deepEqual(plain(batch([[turns]], 4, 2, false).targets), [7, END]);
+  });
+
+  it("refuses a row that is longer than its length", () => {
+    assert.throws(() => batch([[b], [a]], 2, 4, false), /row 1 has 3 tokens to read.*room for 2/);
+    assert.throws(() => batch([[a, b]], 4, 4, true), /row 0 has 5 tokens to read.*room for 4/);
+  });
+
   it("refuses more predictions than it has room for", () => {
     assert.throws(() => batch([[a], [b]], 4, 3, false), /more predictions than its capacity of 3/);
   });
@@ -187,6 +213,14 @@ describe("pack", () => {
         assert.ok(rows.filter((row) => used(row) <= LENGTH / 2).length <= 1);
       }),
     );
+  });
+
+  it("packs a hundred thousand sequences, and refuses one that no row can hold", () => {
+    const ids = [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1];
+    // None leaves room for another: looking at all rows for each would be five billion looks.
+    const many = Array.from({ length: 100_000 }, (): Sequence => ({ ids, from: 0 }));
+    assert.equal(pack(many, LENGTH).length, many.length);
+    assert.throws(() => pack([{ ids, from: 0 }], 9), /sequence of 10 predictions is longer than a row, 9/);
   });
 
   it("takes the first row with room", () => {

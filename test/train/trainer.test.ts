@@ -3,7 +3,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { full, lora } from "../../src/adapters";
-import { evaluateLoss, observeRuns, type Run, type TrainOptions, train } from "../../src/train";
+import { LanguageModel } from "../../src/model/language-model";
+import { evaluateLoss, observeRuns, type Run, sft, type TrainOptions, train } from "../../src/train";
 import { tinyModel } from "./tiny-model";
 
 const DATA = [
@@ -231,6 +232,24 @@ describe("train", () => {
     );
     await rejects({ optimizer: "lion" as never }, /optimizer "lion" is not known: expected adamw, sgd/);
     await assert.rejects(train(base, options()), /no adapter in use[\s\S]*attach\(lora/);
+  });
+
+  it("trains on token ids, and evaluates on them, without a tokenizer", async () => {
+    const { tokenizer: _tokenizer, ...files } = base.files;
+    const model = new LanguageModel({ name: "mute", ...files }).attach(lora({ rank: 4 }));
+    const data = [{ ids: [5, 6, 7] }];
+    const run = await train(model, { data, steps: 2, evaluate: { every: 2, data } });
+    assert.equal(run.status, "finished");
+    assert.equal(run.evaluations.at(-1)!.values.loss, await evaluateLoss(model, data));
+    await assert.rejects(train(model, { data: ["text"], steps: 2 }), /has no tokenizer/);
+  });
+
+  it("refuses settings of the default objective beside another one", async () => {
+    const other = { ...sft(), name: "other" };
+    await assert.rejects(
+      train(student(), { data: DATA, steps: 1, objective: other, packing: true }),
+      /packing belongs to the default objective; here the objective is other/,
+    );
   });
 
   it("lets displays follow and asks none when told not to", async () => {

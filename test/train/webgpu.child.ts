@@ -5,8 +5,9 @@ import { drawSeed, generator, type TypedArray } from "../../src/engine";
 import { loadModel } from "../../src/model";
 import type { Method } from "../../src/model/adapter";
 import { batch, type Row } from "../../src/train/data";
+import { type BatchShape, batchInputs, languageLoss } from "../../src/train/language-loss";
 import { adamw } from "../../src/train/optimizers";
-import { type BatchShape, batchInputs, stepProgram, updateInputs } from "../../src/train/step";
+import { stepProgram, updateInputs } from "../../src/train/step";
 import { report, reportAdapter, STRICT } from "../webgpu";
 
 const UPDATE = { optimizer: adamw, settings: { ...adamw.defaults, weightDecay: 0.1 }, maxGradientNorm: 1 };
@@ -15,7 +16,7 @@ const STEPS = 3;
 /** The losses of the first steps on a device, over random tokens. */
 async function losses(device: "cpu" | "webgpu", method: Method, shape: BatchShape): Promise<number[]> {
   const model = (await loadModel("nano")).attach(method);
-  const program = await stepProgram(model, shape, UPDATE, {
+  const program = await stepProgram(model, languageLoss(model.config, shape), UPDATE, {
     device,
     session: device === "webgpu" ? STRICT : {},
   });
