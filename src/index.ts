@@ -11,6 +11,11 @@ export {
   lora,
   saveAdapter,
   type Targets,
+  type VeraAdapter,
+  type VeraSettings,
+  vera,
+  type WeightChange,
+  weightChange,
 } from "./adapters";
 export * from "./display";
 export {

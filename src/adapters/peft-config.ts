@@ -10,6 +10,7 @@ import { dora } from "./dora";
 import { lora } from "./lora";
 import { keyMatches } from "./low-rank";
 import type { Targets } from "./targets";
+import { vera } from "./vera";
 import { modulePaths } from "./whole-modules";
 
 export type PeftConfig = Record<string, unknown>;
@@ -25,6 +26,8 @@ interface Form {
   fields: Record<string, { field: string; kind: Kind; optional?: boolean }>;
   /** What tells the form from others of its type, and what it implies: written, and expected where it is given. */
   implied: PeftConfig;
+  /** What PEFT wants to see besides, and what is of no consequence in a file that comes with all its arrays. */
+  written: PeftConfig;
   make(settings: Record<string, any>): Method;
 }
 
@@ -38,8 +41,35 @@ const LOW_RANK: Form["fields"] = {
 };
 
 const FORMS: readonly Form[] = [
-  { method: "lora", peftType: "LORA", fields: LOW_RANK, implied: { use_dora: false }, make: lora },
-  { method: "dora", peftType: "LORA", fields: LOW_RANK, implied: { use_dora: true }, make: dora },
+  {
+    method: "lora",
+    peftType: "LORA",
+    fields: LOW_RANK,
+    implied: { use_dora: false },
+    written: { init_lora_weights: true },
+    make: lora,
+  },
+  {
+    method: "dora",
+    peftType: "LORA",
+    fields: LOW_RANK,
+    implied: { use_dora: true },
+    written: { init_lora_weights: true },
+    make: dora,
+  },
+  {
+    method: "vera",
+    peftType: "VERA",
+    fields: {
+      rank: { field: "r", kind: "number" },
+      dropout: { field: "vera_dropout", kind: "number" },
+      dInitial: { field: "d_initial", kind: "number" },
+    },
+    // Only PyTorch's own generator gives A and B back from a key, so they always come with the file.
+    implied: { save_projection: true },
+    written: { init_weights: true, projection_prng_key: 0 },
+    make: vera,
+  },
 ];
 
 /** What every form implies. */
@@ -91,7 +121,7 @@ export function toPeftConfig(model: LanguageModel, adapter: Adapter): PeftConfig
     revision: null,
     inference_mode: true,
     ...IMPLIED,
-    ...(form.peftType === "LORA" ? { init_lora_weights: true } : { init_weights: true }),
+    ...form.written,
     ...form.implied,
     ...Object.fromEntries(
       Object.entries(form.fields).map(([setting, { field }]) => [field, adapter.settings[setting]]),

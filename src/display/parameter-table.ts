@@ -70,7 +70,13 @@ export class ParameterTable implements Displayable {
 
   /** Bytes of a saved adapter: its values, without the file's header of a few kilobytes. */
   get adapterBytes(): { float32: number; float16: number } {
-    return { float32: 4 * this.trainable, float16: 2 * this.trainable };
+    const saved = this.trainable + this.savedFrozen;
+    return { float32: 4 * saved, float16: 2 * saved };
+  }
+
+  /** Numbers that are saved with the adapter and never trained, such as VeRA's projections. */
+  private get savedFrozen(): number {
+    return countOf(this.adapter?.buffers ?? new Map());
   }
 
   [DISPLAY](): MimeBundle {
@@ -142,12 +148,14 @@ export class ParameterTable implements Displayable {
   }
 
   private get notes(): string[] {
-    const { adapter, trainable, frozen, adapterBytes } = this;
+    const { adapter, trainable, frozen, savedFrozen, adapterBytes } = this;
     if (!adapter)
       return ["attach(lora({ rank: 8 })) adds an adapter; attach(full()) makes every weight trainable."];
+    const count =
+      savedFrozen > 0 ? `(${integer(trainable)} + ${integer(savedFrozen)} frozen)` : integer(trainable);
     const size =
       `Saved: ${bytes(adapterBytes.float32)} in float32, ${bytes(adapterBytes.float16)} in float16 ` +
-      `(${integer(trainable)} × 4 or 2 bytes).`;
+      `(${count} × 4 or 2 bytes).`;
     const stays =
       frozen === 0
         ? "Everything is trained, so what is saved is a whole model."

@@ -159,7 +159,8 @@ export class LanguageModel {
         `quantize: ${[...this.adapters.keys()].join(", ")} would belong to other weights; merge() or detach() first.`,
       );
     }
-    return new LanguageModel({ ...this.contents, weights: quantizeWeights(this.weights, settings) });
+    const weights = quantizeWeights(this.weights, settings);
+    return new LanguageModel({ ...this.contents, weights, unmerged: undefined });
   }
 
   /**

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { full, lora } from "../../src/adapters";
+import { full, lora, vera } from "../../src/adapters";
 import { DISPLAY } from "../../src/display/bundle";
 import { parameterTable } from "../../src/display/parameter-table";
 import type { HostArray } from "../../src/engine";
@@ -105,6 +105,14 @@ describe("the parameter table", () => {
     assert.match(attention.text, /s = α\/r = 16\/8 = 2\./);
     const root = parameterTable(tinyModel().attach(lora({ rank: 4, alpha: 8, rsLoRA: true })));
     assert.match(root.text, /s = α\/√r = 8\/√4 = 4\./);
+  });
+
+  it("counts the frozen arrays that are saved with an adapter, VeRA's projections, as saved but not as trained", () => {
+    const table = parameterTable(tinyModel().attach(vera({ rank: 4, targets: ["down_proj"] })));
+    // Two layers of 24 → 16: b and d of each; A [4, 24] and B [16, 4] once.
+    assert.equal(table.trainable, 2 * (16 + 4));
+    assert.equal(table.adapterBytes.float32, 4 * (2 * (16 + 4) + 4 * 24 + 16 * 4));
+    assert.match(table.text, /\(\(40 \+ 160 frozen\) × 4 or 2 bytes\)/);
   });
 
   it("says of full fine-tuning that everything is trained", () => {

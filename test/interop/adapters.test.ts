@@ -10,7 +10,16 @@ import { readSafetensors } from "../../src/model/safetensors";
 import { lossAndGradient, relativeError, rowsOf } from "./compare";
 import { reference } from "./python";
 
-const CASES = ["lora", "lora-patterns", "lora-embedding", "lora-modules", "dora", "dora-patterns"];
+const CASES = [
+  "lora",
+  "lora-patterns",
+  "lora-embedding",
+  "lora-modules",
+  "dora",
+  "dora-patterns",
+  "vera",
+  "vera-some",
+];
 
 const tensorsOf = async (...path: string[]) => (await readSafetensors(join(...path))).tensors;
 

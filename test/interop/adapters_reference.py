@@ -55,6 +55,11 @@ CASES = {
     "dora": LoraConfig(r=4, lora_alpha=10, use_dora=True, **LINEAR),
     "dora-patterns": LoraConfig(r=4, lora_alpha=10, use_dora=True, use_rslora=True, **LINEAR, **PATTERNS),
 }
+CASES["vera"] = VeraConfig(r=24, **LINEAR)
+CASES["vera-some"] = VeraConfig(
+    r=64, task_type="CAUSAL_LM", target_modules=["k_proj", "down_proj"], projection_prng_key=5, d_initial=0.3,
+    modules_to_save=["model.norm"],
+)
 KEEPS_HEAD = {"lora-embedding": False, "lora-modules": False}
 
 
