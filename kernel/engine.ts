@@ -5,8 +5,10 @@ import { type ChildProcess, fork } from "node:child_process";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import {
+  CALLBACKS,
   type CellError,
   type CellProgram,
+  type CommMessage,
   type FromChild,
   type Outcome,
   readMessages,
@@ -19,7 +21,10 @@ const PATIENCE_MS = 1500;
 /** How long to wait for the last outputs of a process that ended. */
 const DRAIN_MS = 200;
 
-export type EngineEvent = Exclude<FromChild, { type: "ready" | "done" }>;
+/** `ended`: the process is gone, and a fresh one takes its place. */
+export type EngineEvent =
+  | Exclude<FromChild, { type: "ready" | "done" | "handled" }>
+  | { type: "ended"; cell: string };
 
 /** What became of a cell; `lost` when its process is gone, and with it all variables. */
 export type EngineOutcome = Outcome & { lost?: boolean };
@@ -35,6 +40,8 @@ export class Engine {
   private child!: ChildProcess;
   private ready!: Promise<void>;
   private running: Running | undefined;
+  /** Messages of comms whose callbacks have not run yet, by their request. */
+  private readonly handling = new Map<string, () => void>();
   private runs = 0;
   private latestCell = "";
   private stderrTail = "";
@@ -66,17 +73,37 @@ export class Engine {
     });
   }
 
+  /** Passes a front end's message of a comm on; resolves when the callbacks for it have run. */
+  async comm(request: string, comm: CommMessage): Promise<void> {
+    await this.ready;
+    return new Promise((resolve) => {
+      this.handling.set(request, resolve);
+      this.send({ type: "comm", request, comm });
+    });
+  }
+
+  /** Stops callbacks of widgets, while no cell runs. */
+  interruptCallbacks(): void {
+    const handling = [...this.handling.keys()];
+    this.tell(CALLBACKS, () => handling.some((request) => this.handling.has(request)));
+  }
+
   private interrupt(): void {
     const running = this.running;
     if (!running) return;
     running.interrupted = true;
+    this.tell(running.run, () => this.running === running);
+  }
+
+  /** Tells the child to stop a run, and ends it if the run is still on after some time. */
+  private tell(run: number, isOn: () => boolean): void {
     const bytes = Buffer.alloc(4);
-    bytes.writeInt32LE(running.run);
+    bytes.writeInt32LE(run);
     (this.child.stdio[4] as Duplex).write(bytes);
-    this.send({ type: "interrupt", run: running.run });
+    this.send({ type: "interrupt", run });
     const child = this.child;
     setTimeout(() => {
-      if (this.running === running) child.kill("SIGKILL");
+      if (isOn()) child.kill("SIGKILL");
     }, PATIENCE_MS).unref();
   }
 
@@ -116,6 +143,7 @@ export class Engine {
       readMessages(pipe, (message) => {
         if (message.type === "ready") resolve();
         else if (message.type === "done") this.finish(message.run, message.outcome);
+        else if (message.type === "handled") this.handled(message.request);
         else this.onEvent(message);
       });
     });
@@ -126,6 +154,11 @@ export class Engine {
       await Promise.race([drained, delay(DRAIN_MS)]);
       this.ended(code, signal);
     });
+  }
+
+  private handled(request: string): void {
+    this.handling.get(request)?.();
+    this.handling.delete(request);
   }
 
   private finish(run: number, outcome: EngineOutcome): void {
@@ -141,6 +174,8 @@ export class Engine {
     const running = this.running;
     const reason = endReason(code, signal, running?.interrupted ?? false, this.stderrTail);
     this.start();
+    for (const request of this.handling.keys()) this.handled(request);
+    this.onEvent({ type: "ended", cell: this.latestCell });
     if (running) {
       this.finish(running.run, { error: cellError(reason), unset: [], lost: true });
     } else {

@@ -4,6 +4,7 @@ import { startCompiler } from "./compiler/remote";
 import type { Connection } from "./connection";
 import type { Message, Ports } from "./protocol/messages";
 import { decode, encode, newHeader, type Signing, WireError } from "./protocol/wire";
+import type { Attached } from "./publisher";
 import { Session } from "./session";
 import { type RequestChannel, Sockets } from "./sockets";
 
@@ -34,13 +35,13 @@ export async function startKernel(connection: Connection): Promise<Kernel> {
     content: object,
     parent: Message["parent"],
     identities: Buffer[],
+    attached: Attached = { metadata: {}, buffers: [] },
   ): Message => ({
     identities,
     header: newHeader(type, id),
     parent,
-    metadata: {},
     content: content as Record<string, unknown>,
-    buffers: [],
+    ...attached,
   });
 
   let session: Session | undefined;
@@ -76,8 +77,8 @@ export async function startKernel(connection: Connection): Promise<Kernel> {
   };
   session = new Session(
     {
-      broadcast: (type, content, parent) =>
-        sockets.send("iopub", frames(message(type, content, parent, [Buffer.from(type)]), signing)),
+      broadcast: (type, content, parent, attached) =>
+        sockets.send("iopub", frames(message(type, content, parent, [Buffer.from(type)], attached), signing)),
       reply: (channel, request, type, content) =>
         sockets.send(channel, frames(message(type, content, request.header, request.identities), signing)),
       askInput: (request, content) =>

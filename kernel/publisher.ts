@@ -13,7 +13,14 @@ export type Broadcast = <T extends PublicationType>(
   type: T,
   content: Publications[T],
   parent: Partial<Header>,
+  attached?: Attached,
 ) => void;
+
+/** What a message carries beside its content. */
+export interface Attached {
+  metadata: Record<string, unknown>;
+  buffers: Buffer[];
+}
 
 export class Publisher {
   private text:
@@ -23,9 +30,14 @@ export class Publisher {
 
   constructor(private readonly broadcast: Broadcast) {}
 
-  publish<T extends PublicationType>(type: T, content: Publications[T], parent: Partial<Header>): void {
+  publish<T extends PublicationType>(
+    type: T,
+    content: Publications[T],
+    parent: Partial<Header>,
+    attached?: Attached,
+  ): void {
     this.flush();
-    this.broadcast(type, content, parent);
+    this.broadcast(type, content, parent, attached);
   }
 
   stream(name: "stdout" | "stderr", text: string, parent: Partial<Header>): void {

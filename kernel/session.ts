@@ -5,14 +5,17 @@
  * `kernel_info` do not wait for a training run.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
+import type { CommMessage, TypeErrors } from "./child/ipc";
+import { Comms } from "./comms";
 import type { RemoteCompiler } from "./compiler/remote";
-import { diagnosticsError } from "./diagnostics";
+import { diagnosticsError, diagnosticsWarning } from "./diagnostics";
 import { Engine, type EngineEvent, type EngineOutcome } from "./engine";
 import { History } from "./history";
 import { kernelInfo } from "./info";
 import type {
   ErrorReply,
   Exchanges,
+  Header,
   Message,
   MimeBundle,
   Ports,
@@ -44,6 +47,7 @@ export class Session {
   private readonly publisher: Publisher;
   private readonly engine: Engine;
   private readonly history = new History();
+  private readonly comms = new Comms();
   /** Every request that ran code, by its id: late outputs go to their own cell. Kept without its content. */
   private readonly cells = new Map<string, Message>();
   private readonly waiting: { channel: ReplyChannel; request: Message }[] = [];
@@ -53,6 +57,7 @@ export class Session {
   /** What the running cell asked last to be shown in the pager: a reply has one payload of a kind. */
   private page: MimeBundle | undefined;
   private executionCount = 0;
+  private typeErrors: TypeErrors = "error";
 
   constructor(
     private readonly output: SessionOutput,
@@ -82,7 +87,7 @@ export class Session {
           request.header,
         );
     } else {
-      this.onNotice(request);
+      await this.onNotice(request);
     }
     this.status("idle", request);
     // Front ends show the latest status, whichever request it belongs to.
@@ -98,7 +103,8 @@ export class Session {
 
   /** Stops the cell that runs, if any. */
   interrupt(): void {
-    this.stopper.abort();
+    if (this.executing) this.stopper.abort();
+    else this.engine.interruptCallbacks();
   }
 
   close(): void {
@@ -111,7 +117,7 @@ export class Session {
   private readonly handlers: Handlers = {
     kernel_info_request: async () => kernelInfo(),
     connect_request: async () => ({ status: "ok", ...this.output.ports }),
-    comm_info_request: async () => ({ status: "ok", comms: {} }),
+    comm_info_request: async ({ target_name }) => ({ status: "ok", comms: this.comms.info(target_name) }),
     history_request: async (query) => ({ status: "ok", history: this.history.query(query) }),
     is_complete_request: async ({ code }) => {
       const { status, indent } = await this.compiler.isComplete(code);
@@ -161,12 +167,34 @@ export class Session {
     }
   }
 
-  /** Messages that get no reply. */
-  private onNotice({ header, content }: Message): void {
-    // Jupyter: a comm of an unknown target is closed at once.
-    if (header.msg_type === "comm_open" && typeof content.comm_id === "string")
-      this.publisher.publish("comm_close", { comm_id: content.comm_id, data: {} }, header);
-    else console.error(`loralab kernel: ignored a message of type ${header.msg_type}`);
+  /** Messages that get no reply. Handled also while a cell runs: a slider can steer a training run. */
+  private async onNotice(request: Message): Promise<void> {
+    const { msg_type, msg_id } = request.header;
+    try {
+      if (!["comm_open", "comm_msg", "comm_close"].includes(msg_type))
+        throw new Error(`a message of type ${msg_type}`);
+      const comm = this.comms.fromFrontEnd(request);
+      this.cells.set(msg_id, { ...request, content: {}, buffers: [] });
+      // `idle` comes when the callbacks have run: until then, widgets hold back further changes.
+      await this.engine.comm(msg_id, comm);
+      this.cells.delete(msg_id);
+    } catch (error) {
+      console.error(`loralab kernel: ignored ${(error as Error).message}`);
+    }
+  }
+
+  private publishComm(
+    { kind, id, target, data, metadata, buffers }: CommMessage,
+    parent: Partial<Header>,
+  ): void {
+    const attached = {
+      metadata,
+      buffers: buffers.map((b) => Buffer.from(b.buffer, b.byteOffset, b.byteLength)),
+    };
+    const content = { comm_id: id, data: data as any };
+    if (kind === "open")
+      this.publisher.publish("comm_open", { ...content, target_name: target! }, parent, attached);
+    else this.publisher.publish(`comm_${kind}`, content, parent, attached);
   }
 
   // --- execution ---
@@ -246,8 +274,12 @@ export class Session {
     allowStdin: boolean,
   ): Promise<EngineOutcome> {
     try {
-      const compiled = await this.compiler.compile(code);
+      const compiled = await this.compiler.compile(code, this.typeErrors);
       if (!compiled.ok) return { error: diagnosticsError(compiled.diagnostics, code, filename), unset: [] };
+      if (compiled.warnings.length) {
+        const text = diagnosticsWarning(compiled.warnings, code, filename);
+        this.publisher.stream("stderr", text, request.header);
+      }
       const program = { ...compiled.program, filename };
       const control = { allowStdin, interrupt: this.stopper.signal };
       const outcome = await this.engine.run(request.header.msg_id, program, control);
@@ -293,6 +325,16 @@ export class Session {
         break;
       case "prompt":
         if (request) this.output.askInput(request, { prompt: event.question, password: event.password });
+        break;
+      case "comm":
+        if (this.comms.fromChild(event.comm)) this.publishComm(event.comm, parent);
+        break;
+      case "ended":
+        for (const comm_id of this.comms.clear())
+          this.publisher.publish("comm_close", { comm_id, data: {} }, parent);
+        break;
+      case "typeErrors":
+        this.typeErrors = event.mode;
         break;
       case "display": {
         const content = { data: event.data as any, metadata: {}, transient: { display_id: event.id! } };

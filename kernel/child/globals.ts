@@ -3,18 +3,27 @@
  * The types that cells see are in compiler/globals.ts.
  */
 
+import { inspect } from "node:util";
 import type { MimeBundle } from "../protocol/messages";
 import { withoutAsyncIds } from "./async-ids";
+import { withCaptures } from "./capture";
+import { Comms } from "./comms";
 import { describeError } from "./errors";
-import type { FromChild } from "./ipc";
+import type { FromChild, TypeErrors } from "./ipc";
+import { createProgress } from "./progress";
 import { Interrupted, type Runner } from "./run";
 import { mimeBundle } from "./values";
+import { createWidgets } from "./widgets";
 
-/** Installs the globals; returns where an answer to `prompt` goes. */
-export function installGlobals(
-  runner: Runner,
-  send: (message: FromChild) => void,
-): (answer: string | null) => void {
+export interface Installed {
+  /** Takes the user's answer to `prompt`. */
+  answer(value: string | null): void;
+  /** Hands on a message of a front end to a comm. */
+  receive: Comms["receive"];
+}
+
+export function installGlobals(runner: Runner, post: (message: FromChild) => void): Installed {
+  const send = withCaptures(post);
   const answers: ((answer: string | null) => void)[] = [];
 
   const write = (name: "stdout" | "stderr", text: string) =>
@@ -64,20 +73,40 @@ export function installGlobals(
     if (!run?.allowStdin)
       throw new Error("prompt: this front end cannot ask (it runs the notebook without a user)");
     send({ type: "prompt", cell: run.cell, question, password });
-    const answer = await new Promise<string | null>((resolve) => answers.push(resolve));
+    const answer = await new Promise<string | null>((resolve) => {
+      answers.push(resolve);
+      // Nobody waits for the answer of an interrupted cell: the next answer is for the next question.
+      run.abort.signal.addEventListener("abort", () => {
+        const place = answers.indexOf(resolve);
+        if (place >= 0) answers.splice(place, 1);
+      });
+    });
     if (answer === null) throw new Error("prompt: no answer was given");
     return answer;
   }
 
-  Object.assign(globalThis, { display, clearOutput, page, prompt });
+  function typeErrors(mode: TypeErrors): void {
+    if (mode !== "error" && mode !== "warn")
+      throw new TypeError(`typeErrors: expected "error" or "warn", got ${inspect(mode)}`);
+    send({ type: "typeErrors", cell: runner.caller?.cell ?? "", mode });
+  }
 
   // Code of a cell that ended can still fail, in a timer or an unawaited promise: say so there, and live on.
   const late = (error: unknown) => {
-    if (error instanceof Interrupted) return; // a timer of an interrupted cell, stopped as it should be
+    if (error instanceof Interrupted) return; // a timer or callback of a cell, stopped as it should be
     const { traceback } = describeError(error);
     write("stderr", `Uncaught ${traceback.join("\n")}\n`);
   };
   process.on("uncaughtException", late);
   process.on("unhandledRejection", late);
-  return (answer) => answers.shift()?.(answer);
+
+  const comms = new Comms(runner, send, late);
+  Object.assign(globalThis, { display, clearOutput, page, prompt, typeErrors });
+  const { open, register } = comms;
+  Object.assign(globalThis, { comms: { open, register }, progress: createProgress(display) });
+  Object.assign(globalThis, createWidgets(comms, runner, send, display));
+  return {
+    answer: (value) => answers.shift()?.(value),
+    receive: (request, message) => comms.receive(request, message),
+  };
 }

@@ -7,12 +7,13 @@ import { SideThread } from "./side-thread";
 const thread = new SideThread();
 const send = (message: FromChild) => thread.send(message);
 const runner = new Runner(thread);
-const answer = installGlobals(runner, send);
+const { answer, receive } = installGlobals(runner, send);
 
 process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
 process.on("message", async (message: ToChild) => {
   if (message.type === "interrupt") runner.interrupt(message.run);
   else if (message.type === "input") answer(message.value);
+  else if (message.type === "comm") receive(message.request, message.comm);
   else {
     const { run, cell, allowStdin, program } = message;
     const outcome = await runner.execute(new Run(run, cell, allowStdin), program);

@@ -9,9 +9,10 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { inspect } from "node:util";
 import vm from "node:vm";
 import { CELL_PARAMETERS } from "../compiler/parameters";
+import type { MimeBundle } from "../protocol/messages";
 import { STORED } from "./async-ids";
 import { describeError, rememberMap } from "./errors";
-import type { CellProgram, Outcome } from "./ipc";
+import { CALLBACKS, type CellProgram, type Outcome } from "./ipc";
 import { type CellModules, createModules } from "./modules";
 import type { SideThread } from "./side-thread";
 import { mimeBundle } from "./values";
@@ -19,21 +20,28 @@ import { mimeBundle } from "./values";
 /** A cell while its code can still do something: outputs of its timers come long after it ended. */
 export class Run {
   readonly abort = new AbortController();
-  /** Display ids that this run has shown. */
-  readonly shown = new Set<string>();
   /** Displays under way, one after the other. */
   displays?: Promise<void>;
+  /** What the cell waits for before it ends, beside its own code; it fails with any of them. */
+  readonly pending: Promise<unknown>[] = [];
   interrupted = false;
 
   /**
    * @param run number of the run in this process
    * @param cell id of the request that runs it
+   * @param shown display ids that its cell has shown
    */
   constructor(
     readonly run: number,
     readonly cell: string,
     readonly allowStdin: boolean,
+    readonly shown = new Set<string>(),
   ) {}
+
+  /** A run for code of the same cell that is called from outside of it. */
+  forCallback(): Run {
+    return new Run(CALLBACKS, this.cell, this.allowStdin, this.shown);
+  }
 
   [inspect.custom](): string {
     return STORED;
@@ -56,6 +64,9 @@ export class Runner {
   private readonly stopping = new Set<Run>();
   private running: { run: Run; reject(error: Error): void } | undefined;
   private latest: Run | undefined;
+  /** Asynchronous callbacks under way. */
+  private readonly callbacks = new Map<Run, Promise<unknown>>();
+  private isCallingBack = false;
 
   constructor(private readonly thread: SideThread) {
     // Without a handler the signal would end the process.
@@ -63,6 +74,7 @@ export class Runner {
       if (this.running && this.thread.isAsked(this.running.run.run)) this.interrupt(this.running.run.run);
     });
     Object.assign(globalThis, { require: this.modules.require });
+    Object.defineProperty(globalThis, SIGNAL, { configurable: true, get: () => this.caller?.abort.signal });
   }
 
   /** The cell whose code is calling, or the latest one for code that no cell called. */
@@ -77,10 +89,7 @@ export class Runner {
     rememberMap(program.filename, program.map, program.code);
     const outcome: Outcome = { unset: [] };
     try {
-      const returned = await this.owner.run(run, () => this.race(run, program));
-      if (returned?.value !== undefined)
-        outcome.result = await this.owner.run(run, () => mimeBundle(returned.value));
-      await run.displays;
+      outcome.result = await this.owner.run(run, () => this.race(run, program));
     } catch (error) {
       outcome.error = describeError(
         run.interrupted ? new Interrupted("the cell was stopped; variables are kept") : error,
@@ -92,6 +101,7 @@ export class Runner {
 
   /** Stops a run that awaits, if it is still on; synchronous code does not come here but ends by the signal. */
   interrupt(number: number): void {
+    if (number === CALLBACKS) for (const run of this.callbacks.keys()) this.stopCallback(run);
     if (this.running?.run.run !== number) return;
     const { run, reject } = this.running;
     run.interrupted = true;
@@ -99,30 +109,74 @@ export class Runner {
     reject(new Interrupted("the cell was stopped"));
   }
 
-  private async race(run: Run, program: CellProgram): Promise<{ value: unknown } | undefined> {
+  /**
+   * Calls code of a cell from outside of it, as a run of its own (`run.run` is CALLBACKS): its output goes to its cell,
+   * an interrupt stops it while no cell runs, and so does `stopCallback`.
+   */
+  callback<T>(run: Run, body: () => T): T {
+    const isAlone = !this.running && !this.isCallingBack;
+    if (isAlone) {
+      this.isCallingBack = true;
+      this.thread.begin(CALLBACKS, this.stopping.size > 0);
+    }
+    try {
+      const value = this.owner.run(run, body);
+      if (value instanceof Promise) {
+        const forget = () => void this.callbacks.delete(run);
+        this.callbacks.set(run, value.then(forget, forget));
+      }
+      return value;
+    } finally {
+      if (isAlone) {
+        this.isCallingBack = false;
+        this.thread.end(this.stopping.size > 0);
+      }
+    }
+  }
+
+  /** Tells an asynchronous callback to end, and ends it at its next loop or await if it does not listen. */
+  stopCallback(run: Run): void {
+    const body = this.callbacks.get(run);
+    if (!body || run.interrupted) return;
+    run.interrupted = true;
+    run.abort.abort(new Interrupted("stopped"));
+    this.watchBody(run, body);
+    this.thread.raiseFlag();
+  }
+
+  private async race(run: Run, program: CellProgram): Promise<MimeBundle | undefined> {
     const stopped = new Promise<never>((_, reject) => {
       this.running = { run, reject };
     });
     stopped.catch(() => {});
-    (globalThis as any)[SIGNAL] = run.abort.signal;
     this.thread.begin(run.run, this.stopping.size > 0);
     let body: Promise<{ value: unknown } | undefined> | undefined;
+    let isBroken = false;
     try {
-      body = this.start(program);
-      return await Promise.race([body, stopped]);
+      body = this.start(run, program);
+      return await Promise.race([body.then((returned) => this.finish(run, returned)), stopped]);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException)?.code === "ERR_SCRIPT_EXECUTION_INTERRUPTED")
-        this.interrupt(run.run);
+      isBroken = (error as NodeJS.ErrnoException)?.code === "ERR_SCRIPT_EXECUTION_INTERRUPTED";
+      if (isBroken) this.interrupt(run.run);
       throw error;
     } finally {
       this.running = undefined;
       if (run.interrupted && body) this.watchBody(run, body);
       this.thread.end(this.stopping.size > 0);
+      if (this.thread.isSignalled(run.run) && !isBroken) takeSignal();
     }
   }
 
+  /** What a cell shows at its end, once everything that it has under way is done. */
+  private async finish(run: Run, returned: { value: unknown } | undefined): Promise<MimeBundle | undefined> {
+    const result = returned?.value === undefined ? undefined : await mimeBundle(returned.value);
+    await run.displays;
+    await Promise.all(run.pending);
+    return result;
+  }
+
   /** Calls the cell inside `vm`, which is where SIGINT can break its synchronous part. */
-  private start(program: CellProgram): Promise<{ value: unknown } | undefined> {
+  private start(run: Run, program: CellProgram): Promise<{ value: unknown } | undefined> {
     const values: Record<(typeof CELL_PARAMETERS)[number], unknown> = {
       __scope: this.scope,
       __flag: this.thread.flag,
@@ -135,11 +189,16 @@ export class Runner {
     (globalThis as any)[ARGUMENTS] = CELL_PARAMETERS.map((name) => values[name]);
     const head = `(async function (${CELL_PARAMETERS.join(", ")}) { "use strict";`;
     const tail = `}).apply(undefined, globalThis[Symbol.for("loralab.cell")])`;
-    return vm.runInThisContext(`${head}\n${program.code}\n${tail}`, {
-      filename: program.filename,
-      breakOnSigint: true,
-      importModuleDynamically: vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-    });
+    this.thread.beginSynchronous();
+    try {
+      return vm.runInThisContext(`${head}\n${program.code}\n${tail}`, {
+        filename: program.filename,
+        breakOnSigint: true,
+        importModuleDynamically: vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+      });
+    } finally {
+      this.thread.endSynchronous(run.run);
+    }
   }
 
   private watchBody(run: Run, body: Promise<unknown>): void {
@@ -154,7 +213,20 @@ export class Runner {
   /** The flag is up: ends the calling code if it belongs to an interrupted cell. */
   private stop(): void {
     const run = this.owner.getStore();
-    if (run?.interrupted || (run && this.thread.isAsked(run.run)))
+    if (!run) return;
+    // An interrupt of the running cell stops callbacks too, which keep it from going on.
+    const asked = run.run === CALLBACKS && this.running ? this.running.run.run : run.run;
+    // In its synchronous stretch a signal is on its way to the cell, and it is the signal that must end it.
+    if (run.interrupted || (this.thread.isAsked(asked) && !this.thread.isSynchronous))
       throw new Interrupted("the cell was stopped; variables are kept");
+  }
+}
+
+/** Node.js keeps a signal that arrives just as `vm` returns, and breaks what `vm` runs next: not the next cell. */
+function takeSignal(): void {
+  try {
+    vm.runInThisContext("for (const end = Date.now() + 20; Date.now() < end; );", { breakOnSigint: true });
+  } catch {
+    // the signal
   }
 }

@@ -2,8 +2,9 @@
  * The child's connection to its parent, kept by a small thread so that it works while the main thread is busy.
  *
  * The thread owns an extra pipe (file descriptor 4). From it comes the number of a run to stop; if that run is still
- * on, the thread raises the flag that loops check and sends this process a SIGINT, which breaks synchronous code. Into
- * it goes everything that cells put out: Node's own channel sends nothing while a loop keeps the main thread, so
+ * on, the thread sends this process a SIGINT, which breaks the cell's first, synchronous stretch, or after that raises
+ * the flag that loops check. Never both: the one could come when the other has already stopped the cell, and would
+ * stop the next. Into the pipe goes everything that cells put out: Node's own channel sends nothing while a loop keeps the main thread, so
  * a progress text would come at the end and an endless `console.log` would fill the memory. As the pipe closes with the
  * parent's end, the thread ends this process, even if the main thread never would.
  */
@@ -17,7 +18,10 @@ const PIPE_FD = 4;
 const FLAG = 0; // loops stop (or ask whether they should) while this is not 0
 const ASKED = 1; // the run that the parent wants stopped
 const CURRENT = 2; // the run that is on, or 0
-const BACKLOG = 3; // kilobytes that wait in the thread, or in the pipe for the parent to read
+const SYNCHRONOUS = 3; // 1 while a SIGINT would break the run
+const HANDLING = 4; // 1 while the thread deals with an interrupt
+const SIGNALLED = 5; // the run that a SIGINT was sent to
+const BACKLOG = 6; // kilobytes that wait in the thread, or in the pipe for the parent to read
 
 /** A cell that puts out faster than the parent reads has to wait from here on. */
 const BACKLOG_LIMIT = 4096;
@@ -32,10 +36,16 @@ pipe.on("data", (chunk) => {
   bytes = Buffer.concat([bytes, chunk]);
   for (; bytes.length >= 4; bytes = bytes.subarray(4)) {
     const run = bytes.readInt32LE(0);
-    if (Atomics.load(shared, ${CURRENT}) !== run) continue;
-    Atomics.store(shared, ${ASKED}, run);
-    Atomics.store(shared, ${FLAG}, 1);
-    if (process.platform !== "win32") process.kill(process.pid, "SIGINT");
+    Atomics.store(shared, ${HANDLING}, 1);
+    if (Atomics.load(shared, ${CURRENT}) === run) {
+      Atomics.store(shared, ${ASKED}, run);
+      if (Atomics.load(shared, ${SYNCHRONOUS})) {
+        Atomics.store(shared, ${SIGNALLED}, run);
+        process.kill(process.pid, "SIGINT");
+      } else Atomics.store(shared, ${FLAG}, 1);
+    }
+    Atomics.store(shared, ${HANDLING}, 0);
+    Atomics.notify(shared, ${HANDLING});
   }
 });
 parentPort.on("message", (message) => {
@@ -55,7 +65,7 @@ pipe.on("error", end);
 `;
 
 export class SideThread {
-  private readonly shared = new Int32Array(new SharedArrayBuffer(16));
+  private readonly shared = new Int32Array(new SharedArrayBuffer(28));
   private readonly thread: Worker;
 
   constructor() {
@@ -70,17 +80,43 @@ export class SideThread {
   }
 
   begin(run: number, othersStop: boolean): void {
+    Atomics.store(this.shared, ASKED, 0);
     Atomics.store(this.shared, FLAG, othersStop ? 1 : 0);
     Atomics.store(this.shared, CURRENT, run);
   }
 
+  /** After this, no interrupt of the run is under way. */
   end(othersStop: boolean): void {
     Atomics.store(this.shared, CURRENT, 0);
+    while (Atomics.load(this.shared, HANDLING)) Atomics.wait(this.shared, HANDLING, 1, 50);
     Atomics.store(this.shared, FLAG, othersStop ? 1 : 0);
+  }
+
+  /** Makes loops ask whether they should stop. */
+  raiseFlag(): void {
+    Atomics.store(this.shared, FLAG, 1);
+  }
+
+  beginSynchronous(): void {
+    if (process.platform !== "win32") Atomics.store(this.shared, SYNCHRONOUS, 1);
+  }
+
+  endSynchronous(run: number): void {
+    Atomics.store(this.shared, SYNCHRONOUS, 0);
+    if (this.isAsked(run)) Atomics.store(this.shared, FLAG, 1); // the signal came too late
   }
 
   isAsked(run: number): boolean {
     return Atomics.load(this.shared, ASKED) === run;
+  }
+
+  /** Whether a SIGINT would break the run. */
+  get isSynchronous(): boolean {
+    return Atomics.load(this.shared, SYNCHRONOUS) === 1;
+  }
+
+  isSignalled(run: number): boolean {
+    return Atomics.load(this.shared, SIGNALLED) === run;
   }
 
   /** Sends a message, after those sent before. */

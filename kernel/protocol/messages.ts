@@ -43,6 +43,8 @@ export interface Publications {
   execute_result: K.IExecuteResultMsg["content"];
   error: K.IErrorMsg["content"];
   clear_output: K.IClearOutputMsg["content"];
+  comm_open: K.ICommOpenMsg<"iopub">["content"];
+  comm_msg: K.ICommMsgMsg<"iopub">["content"];
   comm_close: K.ICommCloseMsg<"iopub">["content"];
   shutdown_reply: { status: "ok"; restart: boolean };
   iopub_welcome: { subscription: string };

@@ -1,0 +1,181 @@
+/**
+ * `interact(fn, controls)`: controls above, what `fn` shows and returns below, and again after each change.
+ *
+ * The output is ordinary displays that are updated in place, not an Output widget: so it is in the saved notebook, and
+ * readable where there are no widgets. Runs do not wait in a queue: when one ends, the next has the latest values. One
+ * that takes long while its values are out of date is stopped, as an interrupt would, and shows nothing more.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { randomUUID } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import type { MimeBundle } from "../../protocol/messages";
+import { Capture, type Captured, captured } from "../capture";
+import { describeError } from "../errors";
+import type { FromChild } from "../ipc";
+import type { Run, Runner } from "../run";
+import { control, type Make } from "./control";
+
+/** A run whose values are out of date may go on for so long: a quick function stays live under a moving slider. */
+const GRACE_MS = 300;
+/** The next run waits so long for one that was stopped. */
+const PATIENCE_MS = 1000;
+
+export type Interact = (fn: (values: any) => unknown, controls: Record<string, unknown>) => void;
+
+export function createInteract(
+  runner: Runner,
+  send: (message: FromChild) => void,
+  display: (value: unknown) => void,
+  make: Make,
+): Interact {
+  return (fn, controls) => {
+    const widgets = Object.entries(controls).map(
+      ([name, given]) => [name, control(name, given, make)] as const,
+    );
+    if (widgets.length) display(make("VBox", { children: widgets.map(([, widget]) => widget) }));
+    const values = () => Object.fromEntries(widgets.map(([name, widget]) => [name, widget.value]));
+    const cell = runner.caller!;
+    const latest = new Latest(runner, cell, new Place(cell.cell, send), display, () => fn(values()));
+    for (const [, widget] of widgets) widget.onChange(() => latest.renew());
+    const first = latest.first();
+    if (!(first instanceof Promise)) return;
+    first.catch(() => {}); // the cell waits for it, and fails with it
+    cell.pending.push(first);
+  };
+}
+
+/** A run of the function. */
+interface Going {
+  run: Run;
+  capture: Capture;
+  isOutdated: boolean;
+}
+
+/** Runs a function again and again, with one run at a time. */
+class Latest {
+  private going: Going | undefined;
+  private started = 0;
+  private isWanted = false;
+  /** Runs begin where `interact` was called, not in what calls for them. */
+  private readonly here = AsyncLocalStorage.snapshot();
+
+  constructor(
+    private readonly runner: Runner,
+    private readonly cell: Run,
+    private readonly place: Place,
+    private readonly display: (value: unknown) => void,
+    private readonly body: () => unknown,
+  ) {}
+
+  /** The first run, whose error is its caller's. */
+  first(): unknown {
+    const going = this.begin();
+    const stop = () => this.runner.stopCallback(going.run);
+    this.cell.abort.signal.addEventListener("abort", stop, { once: true });
+    try {
+      const result = this.call(going);
+      const end = () => this.end(going);
+      if (!(result instanceof Promise)) return end();
+      return result.then(end, (error) => {
+        const { isOutdated } = going;
+        end();
+        if (!isOutdated) throw error;
+      });
+    } catch (error) {
+      this.end(going);
+      throw error;
+    }
+  }
+
+  /** The values have changed. */
+  renew(): void {
+    const { going } = this;
+    if (!going) return void this.here(() => this.again());
+    if (this.isWanted) return;
+    this.isWanted = true;
+    setTimeout(() => this.stop(going), GRACE_MS - (performance.now() - this.started));
+  }
+
+  private stop(going: Going): void {
+    if (this.going !== going) return;
+    going.isOutdated = true;
+    this.runner.stopCallback(going.run);
+    setTimeout(() => this.end(going), PATIENCE_MS);
+  }
+
+  private async again(): Promise<void> {
+    const going = this.begin();
+    try {
+      const result = this.call(going);
+      if (result instanceof Promise) await result;
+    } catch (error) {
+      const text = describeError(error).traceback.join("\n");
+      going.capture.take({ type: "display", cell: "", data: { "text/plain": text }, update: false });
+    }
+    this.end(going);
+  }
+
+  private begin(): Going {
+    const show = (outputs: readonly Captured[]) => {
+      if (this.going === going && !going.isOutdated) this.place.show(outputs);
+    };
+    const going: Going = { run: this.cell.forCallback(), capture: new Capture(show), isOutdated: false };
+    this.going = going;
+    this.started = performance.now();
+    this.isWanted = false;
+    return going;
+  }
+
+  /** Calls the function and shows what it returns; a promise when either takes time. */
+  private call({ run, capture }: Going): unknown {
+    const show = (value: unknown) => {
+      if (value !== undefined) this.display(value);
+      return run.displays;
+    };
+    return this.runner.callback(run, () =>
+      captured(capture, () => {
+        const value = this.body();
+        return value instanceof Promise ? value.then(show) : show(value);
+      }),
+    );
+  }
+
+  private end(going: Going): void {
+    if (this.going !== going) return;
+    going.capture.flush();
+    if (!going.isOutdated) this.place.clearAfter(going.capture.outputs.length);
+    this.going = undefined;
+    if (this.isWanted) this.here(() => this.again());
+  }
+}
+
+const EMPTY: MimeBundle = { "text/plain": "", "text/html": "" };
+
+/** Displays one below the other, each updated in place. */
+class Place {
+  private readonly displays: { id: string; data: MimeBundle }[] = [];
+
+  constructor(
+    private readonly cell: string,
+    private readonly send: (message: FromChild) => void,
+  ) {}
+
+  show(outputs: readonly Captured[]): void {
+    outputs.forEach((output, i) => {
+      this.put(i, output.kind === "text" ? { "text/plain": output.text } : output.data);
+    });
+  }
+
+  /** Empties what an earlier run showed beyond the latest one's outputs; not sooner, as that would flicker. */
+  clearAfter(count: number): void {
+    for (let i = count; i < this.displays.length; i++) this.put(i, EMPTY);
+  }
+
+  private put(i: number, data: MimeBundle): void {
+    const there = this.displays[i];
+    if (there && isDeepStrictEqual(there.data, data)) return;
+    const id = there?.id ?? randomUUID();
+    this.displays[i] = { id, data };
+    this.send({ type: "display", cell: this.cell, data, id, update: there !== undefined });
+  }
+}
