@@ -2,7 +2,11 @@
 export { type WeightChange, weightChange } from "./decomposition";
 export { type DoraAdapter, type DoraSettings, dora } from "./dora";
 export { full } from "./full";
+export type { Initialisation } from "./initialisation";
 export { type LoraAdapter, type LoraSettings, lora } from "./lora";
+export { olora } from "./olora";
 export { loadAdapter, saveAdapter } from "./peft";
+export { pissa } from "./pissa";
+export { fromSingular, type SingularVectors, svd, svdOfProduct } from "./svd";
 export { linearLayers, type Targets } from "./targets";
 export { type VeraAdapter, type VeraSettings, vera } from "./vera";

@@ -13,6 +13,7 @@ import * as tf from "@tensorflow/tfjs";
 import { generator, type HostArray } from "../engine";
 import type { Adapter, Base, Method } from "../model/adapter";
 import { Parameters } from "../model/parameters";
+import { doubled, type Initialisation, residual, type Start } from "./initialisation";
 import {
   checkLowRank,
   initialPair,
@@ -26,16 +27,23 @@ import {
 } from "./low-rank";
 import { mergedWeights, wholeModules } from "./whole-modules";
 
-export interface LoraSettings extends LowRankSettings {}
+export interface LoraSettings extends LowRankSettings {
+  /** What A and B start from: `pissa`, `olora` or another; by default A random and B zero. PEFT: `init_lora_weights`. */
+  init?: Initialisation;
+}
 export type LoraPair = LowRankPair;
 
 export interface LoraAdapter extends Adapter {
   readonly method: "lora";
-  readonly settings: Readonly<LoraSettings> & Record<string, unknown>;
+  /** `init` by its name. */
+  readonly settings: Readonly<Omit<LoraSettings, "init">> & { readonly init?: string } & Record<
+      string,
+      unknown
+    >;
   /** s: what B·A is multiplied by, where no pattern says otherwise. */
   readonly scale: number;
   readonly pairs: readonly LoraPair[];
-  /** ΔW of one target, in its weight's shape: [out, in]. */
+  /** ΔW of one target, in its weight's shape: [out, in]. With `init` it is what became of the base's weight. */
   delta(path: string): HostArray;
 }
 
@@ -54,34 +62,70 @@ export function lora({
   rankPattern = {},
   alphaPattern = {},
   modulesToSave = [],
+  init,
 }: Partial<LoraSettings> = {}): Method {
-  const settings = { rank, alpha, targets, dropout, rsLoRA, rankPattern, alphaPattern, modulesToSave };
+  const settings = { rank, alpha, targets, dropout, rsLoRA, rankPattern, alphaPattern, modulesToSave, init };
   checkLowRank("lora", settings);
   return { method: "lora", bind: (base, seed) => bind(settings, base, seed) };
 }
 
 function bind(settings: LoraSettings, base: Base, seed: number): LoraAdapter {
-  const { rank, alpha, dropout, rsLoRA, modulesToSave } = settings;
+  const { rank, alpha, dropout, rsLoRA, modulesToSave, init } = settings;
   const pairs = lowRankPairs("lora", base, settings, { embeddings: true });
   const pairOf = new Map(pairs.map((pair) => [pair.path, pair]));
   const whole = wholeModules("lora", base, modulesToSave, pairs);
   const random = generator(seed);
-  const initial = pairs.flatMap((pair) => initialPair(pair, random));
+  const starts = new Map<string, Start>();
+  const replaced = new Map<string, HostArray>();
+  for (const pair of pairs) {
+    const name = `${pair.path}.weight`;
+    if (!init || pair.embedding) continue;
+    const start = init.start(pair, base.weights.get(name)!);
+    starts.set(pair.path, start);
+    if (init.takenOut) replaced.set(name, residual(pair, base.weights.get(name)!, start));
+  }
+  const initial = pairs.flatMap((pair) => initialPair(pair, random, starts.get(pair.path)));
   const parameters = new Parameters(new Map([...initial, ...whole.arrays]));
+
+  /** What the base's weight becomes. */
+  const changed = (pair: LoraPair, { weights }: Base): HostArray => {
+    const name = `${pair.path}.weight`;
+    return sum(replaced.get(name) ?? weights.get(name)!, lowRankDelta(pair, parameters));
+  };
 
   const delta = (path: string): HostArray => {
     const pair = pairOf.get(path);
     if (!pair)
       throw new Error(`lora: ${path} is not a target; targets are ${pairs.map((p) => p.path).join(", ")}`);
-    return lowRankDelta(pair, parameters);
+    if (replaced.size === 0 || pair.embedding) return lowRankDelta(pair, parameters);
+    return sum(changed(pair, base), base.weights.get(`${path}.weight`)!, -1);
+  };
+
+  /** As an update of the base's own weights: [B, −B₀]·[A; A₀]. */
+  const portable = (base: Base): LoraAdapter => {
+    const ordinary = bind({ ...doubled(settings), init: undefined }, base, seed);
+    for (const name of whole.arrays.keys()) ordinary.parameters.set(name, parameters.get(name).data);
+    for (const { path, a, b, rank, out } of pairs) {
+      const [A, B] = [parameters.get(a).data, parameters.get(b).data];
+      // An embedding has nothing taken out: the other half of its rank is zero.
+      const start = starts.get(path) ?? { a: new Float32Array(A.length), b: new Float32Array(B.length) };
+      ordinary.parameters.set(a, [...A, ...start.a]);
+      const both = Array.from({ length: out }, (_, i) => {
+        const row = (matrix: ArrayLike<number>) => Array.from(matrix).slice(i * rank, (i + 1) * rank);
+        return [...row(B), ...row(start.b).map((x) => -x)];
+      });
+      ordinary.parameters.set(b, both.flat());
+    }
+    return ordinary;
   };
 
   return {
     method: "lora",
-    settings: { ...settings },
+    settings: { ...settings, init: init?.name },
     scale: scaleOf(rank, alpha, rsLoRA),
     pairs,
     parameters,
+    ...(replaced.size > 0 && { replaced, portable }),
     delta,
     layers(base, context) {
       const { parameter, random } = context;
@@ -105,10 +149,7 @@ function bind(settings: LoraSettings, base: Base, seed: number): LoraAdapter {
       return whole.layers(adapted, context);
     },
     merged(base) {
-      const updated = pairs.map(({ path }): [string, HostArray] => {
-        const name = `${path}.weight`;
-        return [name, sum(base.weights.get(name)!, delta(path))];
-      });
+      const updated = pairs.map((pair): [string, HostArray] => [`${pair.path}.weight`, changed(pair, base)]);
       return mergedWeights(base, updated, whole, parameters);
     },
   };

@@ -121,11 +121,19 @@ function patternValues(
  * What a pair starts from, so that B·A is zero: A uniform in ±1/√in as PyTorch's linear layers are, B zero; of an
  * embedding A zero and B normal, as PyTorch's embeddings are.
  * @param random uniform in [0, 1)
+ * @param start other values of a linear layer's A and B
  */
 export function initialPair(
   { a, b, out, in: inputs, rank, embedding }: LowRankPair,
   random: () => number,
+  start?: { a: Float32Array; b: Float32Array },
 ): [string, HostArray][] {
+  if (start) {
+    return [
+      [a, { data: start.a, shape: [rank, inputs], dtype: "float32" }],
+      [b, { data: start.b, shape: [out, rank], dtype: "float32" }],
+    ];
+  }
   const bound = 1 / Math.sqrt(inputs);
   const uniform = () => (2 * random() - 1) * bound;
   const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
@@ -177,7 +185,8 @@ export function product(b: HostArray, a: HostArray): Float32Array {
   return out;
 }
 
-/** a + b of one shape. */
-export function sum(a: HostArray, b: HostArray): HostArray {
-  return { ...a, data: (a.data as Float32Array).map((x, i) => x + b.data[i]!) };
+/** a + factor · b of one shape, in float32. */
+export function sum(a: HostArray, b: HostArray, factor = 1): HostArray {
+  const [x, y] = [a.data as Float32Array, b.data];
+  return { shape: a.shape, dtype: "float32", data: x.map((value, i) => value + factor * y[i]!) };
 }

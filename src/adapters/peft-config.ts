@@ -7,8 +7,11 @@
 import type { Adapter, Method } from "../model/adapter";
 import type { LanguageModel } from "../model/language-model";
 import { dora } from "./dora";
+import type { Initialisation } from "./initialisation";
 import { lora } from "./lora";
 import { keyMatches } from "./low-rank";
+import { olora } from "./olora";
+import { pissa } from "./pissa";
 import type { Targets } from "./targets";
 import { vera } from "./vera";
 import { modulePaths } from "./whole-modules";
@@ -91,8 +94,10 @@ const FOREIGN = [
   "monteclora_config",
 ];
 
-/** Initialisations that take the adapter's first values out of the base's weights. */
+/** Initialisations that take the adapter's first values out of the base's weights … */
 const CHANGES_BASE = /^(pissa|olora|corda|loftq|lora_ga)/i;
+/** … and those of them that follow from the base alone, so that they can be had again. */
+const REPEATABLE: Record<string, Initialisation> = { pissa, olora };
 
 /**
  * The configuration of a model's adapter.
@@ -159,6 +164,7 @@ export function fromPeftConfig(
       ...settings,
       targets: targetsOf(config, path),
       modulesToSave: modulesToSave(config, model, path),
+      init: REPEATABLE[config.init_lora_weights as string],
     });
   } catch (error) {
     throw new Error(`${path}: ${(error as Error).message}`, { cause: error });
@@ -199,7 +205,8 @@ function findForm(config: PeftConfig, path: string): Form {
       .map(([field]) => field),
     ...FOREIGN.filter((field) => isOn(config[field])),
   ].map((field) => `${field} ${JSON.stringify(config[field])}`);
-  if (typeof init === "string" && CHANGES_BASE.test(init)) {
+  const repeatable = form.method === "lora" && REPEATABLE[init as string];
+  if (typeof init === "string" && CHANGES_BASE.test(init) && !repeatable) {
     foreign.push(
       `init_lora_weights "${init}" (the base's weights were changed with it; convert the adapter to an ordinary one ` +
         "when saving it with PEFT: path_initial_model_for_weight_conversion)",

@@ -30,12 +30,14 @@ const arraysOf = ({ parameters, buffers = new Map() }: Adapter): Map<string, Hos
   new Map([...parameters.entries(), ...buffers]);
 
 /**
- * Writes the adapter in use as a PEFT adapter folder, which `PeftModel.from_pretrained` loads.
+ * Writes the adapter in use as a PEFT adapter folder, which `PeftModel.from_pretrained` loads. One that starts from
+ * changed weights (PiSSA, OLoRA) becomes an update of the base's own, an ordinary LoRA of twice the rank.
  * @throws when no adapter is in use, or its method has no PEFT form
  */
 export async function saveAdapter(model: LanguageModel, folder: string): Promise<void> {
-  const adapter = model.adapter;
-  if (!adapter) throw new Error("saveAdapter: no adapter is in use; attach one or choose one with use().");
+  if (!model.adapter)
+    throw new Error("saveAdapter: no adapter is in use; attach one or choose one with use().");
+  const adapter = model.adapter.portable?.(model) ?? model.adapter;
   const config = toPeftConfig(model, adapter);
   const tensors = new Map([...arraysOf(adapter)].map(([name, array]) => [toFile(name), array]));
   await mkdir(folder, { recursive: true });

@@ -34,6 +34,10 @@ export interface Adapter {
   readonly parameters: Parameters;
   /** Arrays that belong to the adapter and are saved with it, but never trained. */
   readonly buffers?: ReadonlyMap<string, HostArray>;
+  /** Weights that stand in for the base's own of that name while the adapter is in use. */
+  readonly replaced?: ReadonlyMap<string, HostArray>;
+  /** The same as a change of the base's own weights, where others stand in for them: what files hold. */
+  portable?(base: Base): Adapter;
   /** The layers of the base, changed. */
   layers(base: Layers, context: AdapterContext): Layers;
   /** The base's weights with the adapter folded in: only those that change, by name. */

@@ -196,17 +196,18 @@ export class LanguageModel {
    * @param random given while training, for dropout
    */
   layers(trainable?: tf.Tensor[], random?: Random): Layers {
+    const { adapter, config } = this;
+    const held = (name: string) => adapter?.replaced?.get(name) ?? this.weights.get(name);
     const weight = (name: string) => {
-      const array = this.weights.get(name);
+      const array = held(name);
       if (!array) throw new Error(`${this.name} has no weight ${name}`);
       return tf.tensor(array.data, array.shape, array.dtype);
     };
-    const base = baseLayers(this.config, weight, (name, x) => {
-      const array = this.weights.get(name);
+    const base = baseLayers(config, weight, (name, x) => {
+      const array = held(name);
       if (array instanceof QuantizedWeight) return matMul4bit(x, array.quantized);
       return tf.matMul(x, weight(name) as tf.Tensor2D, false, true);
     });
-    const { adapter, config } = this;
     if (!adapter) return base;
     const { names, flat } = adapter.parameters;
     const tensors = trainable ?? adapter.parameters.split(tf.tensor1d(flat, "float32"));
