@@ -3,6 +3,8 @@
  * same run, so that a busy machine slows both.
  */
 import { generateBench } from "./generate";
+import { kernelBench } from "./kernel";
+import { kernelSoak } from "./kernel-soak";
 import { memoryBench } from "./memory";
 import { stepBench } from "./step";
 
@@ -10,6 +12,8 @@ const BENCHES: Record<string, () => Promise<Record<string, unknown>>> = {
   step: stepBench,
   generate: generateBench,
   memory: memoryBench,
+  kernel: kernelBench,
+  "kernel-soak": kernelSoak,
 };
 
 async function main(): Promise<void> {
@@ -22,7 +26,21 @@ async function main(): Promise<void> {
   }
   const results = await bench();
   if (process.argv.includes("--json")) console.log(JSON.stringify(results));
-  else for (const [key, value] of Object.entries(results)) console.log(`${key.padEnd(24)} ${format(value)}`);
+  else for (const line of lines(results)) console.log(line);
+}
+
+/** Results one to a line; where each has the same parts, as a table of these. */
+function lines(results: Record<string, unknown>): string[] {
+  const rows = Object.entries(results);
+  const [, first] = rows[0]!;
+  if (typeof first !== "object" || first === null)
+    return rows.map(([key, value]) => `${key.padEnd(24)} ${format(value)}`);
+  const line = (name: string, cells: string[]) =>
+    [name.padEnd(24), ...cells.map((cell) => cell.padStart(16))].join("");
+  return [
+    line("", Object.keys(first)),
+    ...rows.map(([name, parts]) => line(name, Object.values(parts as object).map(format))),
+  ];
 }
 
 const format = (value: unknown): string =>

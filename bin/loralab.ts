@@ -4,6 +4,7 @@
  * their common manners: a wrong use ends with status 2 and a suggestion, a failure with status 1 and one message (with
  * its stack when `DEBUG=loralab`).
  */
+import "../kernel/node-version";
 import fs from "node:fs";
 import path from "node:path";
 import { Command, CommanderError } from "commander";

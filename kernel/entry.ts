@@ -1,3 +1,4 @@
+import fs from "node:fs";
 import path from "node:path";
 
 /**
@@ -25,4 +26,12 @@ export function packageRoot(): string {
     if (parent === folder) throw new Error(`no package.json of loralab above ${__dirname}`);
     folder = parent;
   }
+}
+
+/** What to do about a checkout that is not built, where cells cannot import the package; undefined when they can. */
+export function buildHint(): string | undefined {
+  const root = packageRoot();
+  const { main } = require(path.join(root, "package.json"));
+  if (fs.existsSync(path.join(root, main))) return undefined;
+  return `this checkout of loralab is not built: run "npm run build" in ${root}, then restart the kernel`;
 }

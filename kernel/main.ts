@@ -1,4 +1,5 @@
 /** The kernel's process: `node main.js CONNECTION_FILE`, as Jupyter starts it. */
+import "./node-version";
 import { readConnection } from "./connection";
 import { startKernel } from "./kernel";
 

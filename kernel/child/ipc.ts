@@ -24,7 +24,27 @@ export interface CellProgram {
 export type ToChild =
   | { type: "run"; run: number; cell: string; program: CellProgram; allowStdin: boolean }
   | { type: "interrupt"; run: number }
-  | { type: "input"; value: string | null };
+  | { type: "input"; value: string | null }
+  /** A front end's message `request`; answered with `handled` once its callbacks have run. */
+  | { type: "comm"; request: string; comm: CommMessage };
+
+/** A message of a comm, in either direction. */
+export interface CommMessage {
+  kind: "open" | "msg" | "close";
+  id: string;
+  /** Of an `open`. */
+  target?: string;
+  /** Anything that JSON can hold. */
+  data: unknown;
+  metadata: Record<string, unknown>;
+  buffers: Uint8Array[];
+}
+
+/** What a cell's type errors do: keep it from running, or appear as warnings. */
+export type TypeErrors = "error" | "warn";
+
+/** The number of the run, for interrupts, of callbacks that run while no cell does. */
+export const CALLBACKS = -1;
 
 export interface CellError {
   ename: string;
@@ -48,6 +68,9 @@ export type FromChild =
   | { type: "clear"; cell: string; wait: boolean }
   | { type: "page"; cell: string; data: MimeBundle }
   | { type: "prompt"; cell: string; question: string; password: boolean }
+  | { type: "comm"; cell: string; comm: CommMessage }
+  | { type: "handled"; request: string }
+  | { type: "typeErrors"; cell: string; mode: TypeErrors }
   | { type: "done"; run: number; outcome: Outcome };
 
 /** Reads what a child sends over its pipe. */

@@ -6,7 +6,7 @@ import Module, { createRequire } from "node:module";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import vm from "node:vm";
-import { packageRoot } from "../entry";
+import { buildHint, packageRoot } from "../entry";
 
 export interface CellModules {
   /** A static import: the module, or a promise of one that can only be loaded asynchronously. */
@@ -33,7 +33,10 @@ export function createModules(folder: string): CellModules {
     } catch (error) {
       const isBare = !specifier.startsWith(".") && !path.isAbsolute(specifier);
       if (!isBare || (error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND") throw error;
-      return specifier === "loralab" ? fromPackage.resolve(packageRoot()) : fromPackage.resolve(specifier);
+      if (specifier !== "loralab") return fromPackage.resolve(specifier);
+      const hint = buildHint();
+      if (hint) throw new Error(hint);
+      return fromPackage.resolve(packageRoot());
     }
   }
 

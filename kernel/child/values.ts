@@ -7,6 +7,7 @@
 import { inspect } from "node:util";
 import type { MimeBundle } from "../protocol/messages";
 import { withoutAsyncIds } from "./async-ids";
+import { isTensor, tensorBundle } from "./tensors";
 
 export const DISPLAY = Symbol.for("Jupyter.display");
 const ROWS = 30;
@@ -18,7 +19,7 @@ export function mimeBundle(value: unknown): MimeBundle | Promise<MimeBundle> {
     const offered = method.call(value);
     return offered instanceof Promise ? offered.then(checkBundle) : checkBundle(offered);
   }
-  if (isTensor(value)) return { "text/plain": tensorText(value) };
+  if (isTensor(value)) return tensorBundle(value);
   if (isFrame(value)) return frameBundle(value);
   return { "text/plain": plain(value) };
 }
@@ -37,30 +38,6 @@ function plain(value: unknown): string {
 
 function isObject(value: unknown): value is Record<PropertyKey, any> {
   return (typeof value === "object" || typeof value === "function") && value !== null;
-}
-
-// --- tfjs tensors ---
-
-interface Tensor {
-  shape: number[];
-  dtype: string;
-  rank: number;
-  isDisposed: boolean;
-  toString(verbose?: boolean): string;
-}
-
-function isTensor(value: unknown): value is Tensor {
-  return (
-    isObject(value) && Array.isArray(value.shape) && typeof value.dtype === "string" && "dataId" in value
-  );
-}
-
-function tensorText(tensor: Tensor): string {
-  const head = `Tensor ${tensor.dtype} [${tensor.shape.join(", ")}]`;
-  if (tensor.isDisposed) return `${head} (disposed)`;
-  // tfjs's own text: a title and the values, abbreviated and indented
-  const values = tensor.toString().split("\n").slice(1);
-  return [head, ...values].join("\n");
 }
 
 // --- danfo data frames and series ---
@@ -113,6 +90,6 @@ function cellText(value: unknown): string {
   return typeof value === "string" ? value : value === undefined ? "" : String(value);
 }
 
-function escapeHtml(text: string): string {
+export function escapeHtml(text: string): string {
   return text.replace(/[&<>"]/g, (c) => `&${{ "&": "amp", "<": "lt", ">": "gt", '"': "quot" }[c]};`);
 }

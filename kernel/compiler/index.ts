@@ -4,7 +4,7 @@
  * This interface is all that the rest of the kernel knows of it; tslab.ts implements it with tslab's converter,
  * and another TypeScript can take its place here.
  */
-import type { CellProgram } from "../child/ipc";
+import type { CellProgram, TypeErrors } from "../child/ipc";
 
 /** An error in a cell's text, found before it runs. Lines and columns count from 1. */
 export interface Diagnostic {
@@ -19,7 +19,7 @@ export interface Diagnostic {
 }
 
 export type Compiled =
-  | { ok: true; program: Omit<CellProgram, "filename"> }
+  | { ok: true; program: Omit<CellProgram, "filename">; warnings: Diagnostic[] }
   | { ok: false; diagnostics: Diagnostic[] };
 
 export interface Completions {
@@ -43,7 +43,7 @@ export interface Completeness {
 
 export interface Compiler {
   /** Checks and emits a cell; the session does not know it before `commit`. */
-  compile(source: string): Compiled;
+  compile(source: string, typeErrors: TypeErrors): Compiled;
   /** The cell compiled last has run: later cells see its declarations, except values that stayed `unset`. */
   commit(unset: string[]): void;
   /** Forgets all cells. */

@@ -10,7 +10,7 @@ import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import type { Converter, ConvertResult, IsCompleteResult } from "tslab/dist/converter";
-import { packageRoot } from "../entry";
+import { buildHint, packageRoot } from "../entry";
 import { GLOBAL_TYPES } from "./globals";
 import type { Compiled, Compiler, Completeness, Completions, Diagnostic, Hover } from "./index";
 import { prepareCell } from "./prepare";
@@ -27,18 +27,18 @@ export function createCompiler(): Compiler {
   let names: ReadonlySet<string> = new Set();
   let pending: { declarations: string; names: string[] } | undefined;
   return {
-    compile(source): Compiled {
+    compile(source, typeErrors): Compiled {
       pending = undefined;
       const syntax = syntaxErrors(source);
       if (syntax.length) return { ok: false, diagnostics: syntax };
       const prepared = prepareCell(source);
       watchers.look();
-      const converted = convert(converter, declarations, prepared.text);
-      if (converted.diagnostics.length)
-        return {
-          ok: false,
-          diagnostics: converted.diagnostics.map((d) => located(d, source, prepared.toSource)),
-        };
+      let converted = convert(converter, declarations, prepared.text);
+      const diagnostics = converted.diagnostics.map((d) => located(d, source, prepared.toSource));
+      if (diagnostics.length) {
+        if (typeErrors === "error") return { ok: false, diagnostics };
+        converted = tslab.withoutChecks(() => convert(converter, declarations, prepared.text));
+      }
       const loads = converted.output ?? "";
       const emitted = emitCell(
         prepared.text,
@@ -47,7 +47,7 @@ export function createCompiler(): Compiler {
       );
       pending = { declarations: converted.declOutput ?? "", names: emitted.names };
       const modules = (converted.sideOutputs ?? []).map(({ path, data }): [string, string] => [path, data]);
-      return { ok: true, program: { ...emitted, modules } };
+      return { ok: true, program: { ...emitted, modules }, warnings: diagnostics };
     },
     commit(unset) {
       if (!pending) return;
@@ -66,12 +66,18 @@ export function createCompiler(): Compiler {
   };
 }
 
+type Tslab = ReturnType<typeof loadConverter> & {
+  /** Runs a conversion that finds no errors, and so always has an output. */
+  withoutChecks<T>(convert: () => T): T;
+};
+
 /** tslab's converter module, whose converters are for sessions in `folder` and have our options. */
-function configuredTslab(folder: string, watchers: Watchers): ReturnType<typeof loadConverter> {
+function configuredTslab(folder: string, watchers: Watchers): Tslab {
   const globals = path.join(folder, "__loralab_globals__.d.ts").split(path.sep).join("/");
   const createHost = ts.createWatchCompilerHost as (...args: any[]) => any;
   const diagnose = (ts as any).getPreEmitDiagnosticsOfFiles;
-  return loadConverter({
+  let checks = true;
+  const tslab = loadConverter({
     createWatchCompilerHost(
       roots: string[],
       options: TypeScript.CompilerOptions,
@@ -100,8 +106,19 @@ function configuredTslab(folder: string, watchers: Watchers): ReturnType<typeof 
     },
     // Errors of writing declarations (TS4000-4999) are about how types are passed on, not about the user's code.
     getPreEmitDiagnosticsOfFiles: (...args: unknown[]) =>
-      diagnose(...args).filter((d: TypeScript.Diagnostic) => d.code < 4000 || d.code > 4999),
+      checks ? diagnose(...args).filter((d: TypeScript.Diagnostic) => d.code < 4000 || d.code > 4999) : [],
   });
+  return {
+    ...tslab,
+    withoutChecks(convert) {
+      checks = false;
+      try {
+        return convert();
+      } finally {
+        checks = true;
+      }
+    },
+  };
 }
 
 function compilerOptions(folder: string): TypeScript.CompilerOptions {
@@ -166,7 +183,8 @@ function located(d: ConverterDiagnostic, source: string, toSource: (offset: numb
       file: d.fileName,
     };
   }
-  return place(source, toSource(d.start.offset), toSource(d.end.offset), d.messageText, d.code);
+  const hint = /^Cannot find module 'loralab'/.test(d.messageText) ? buildHint() : undefined;
+  return place(source, toSource(d.start.offset), toSource(d.end.offset), hint ?? d.messageText, d.code);
 }
 
 function place(source: string, start: number, end: number, message: string, code: number): Diagnostic {

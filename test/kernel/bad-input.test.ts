@@ -319,7 +319,7 @@ describe("kernel: compiler fuzz", () => {
     );
     fc.assert(
       fc.property(code, (source) => {
-        const compiled = compiler.compile(source);
+        const compiled = compiler.compile(source, "error");
         if (compiled.ok) {
           compiler.commit([]);
           compiler.reset();

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
-import { KernelClient } from "../../kernel/client";
+import { KernelClient, ownKernel } from "../../kernel/client";
+import { packageRoot } from "../../kernel/entry";
 import { installedKernelspecs, installKernelspec, uninstallKernelspec } from "../../kernel/install";
+import { versionProblem } from "../../kernel/node-version";
 import { result, temporaryFolder } from "./support";
 
 describe("kernel: installation", () => {
@@ -62,6 +64,32 @@ describe("kernel: installation", () => {
     fs.writeFileSync(path.join(other, "kernel.json"), '{ "argv": [], "display_name": "Other" }');
     assert.throws(() => uninstallKernelspec("other", place), /is the kernelspec of another kernel/);
     assert.ok(fs.existsSync(other));
+  });
+
+  it("of a checkout that is not built: the kernel runs, and tells how to get the package", async () => {
+    const checkout = path.join(prefix, "checkout");
+    fs.mkdirSync(checkout);
+    for (const name of ["kernel", "package.json"])
+      fs.cpSync(path.join(packageRoot(), name), path.join(checkout, name), { recursive: true });
+    fs.symlinkSync(path.join(packageRoot(), "node_modules"), path.join(checkout, "node_modules"));
+    const argv = ownKernel().map((arg) => arg.replace(packageRoot() + path.sep, checkout + path.sep));
+    const client = await KernelClient.start({ argv, cwd: prefix });
+    for (const code of ["import { lora } from 'loralab'", "require('loralab')"]) {
+      const { reply } = await client.execute(code);
+      assert.match(String(reply.content.evalue), /is not built: run "npm run build" in .*checkout, then/);
+    }
+    assert.equal(result(await client.execute("1 + 1")), "2");
+    await client.shutdown();
+  });
+
+  it("refuses a Node.js that is too old", () => {
+    for (const version of ["18.20.8", "20.18.3", "20.9.0"])
+      assert.match(
+        String(versionProblem(version, ">=20.19")),
+        new RegExp(`needs Node.js 20.19 or newer, and this is ${version.replaceAll(".", "\\.")}`),
+      );
+    for (const version of ["20.19.0", "20.20.2", "22.0.0", "24.1.0"])
+      assert.equal(versionProblem(version, ">=20.19"), undefined);
   });
 
   it("refuses a wrong name, and a place that cannot be written", () => {

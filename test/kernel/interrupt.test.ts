@@ -76,6 +76,20 @@ describe("kernel: interrupt", () => {
     assert.equal(printed(await next), "0\n1\n2\n");
   });
 
+  it("never reaches a later cell", async () => {
+    const endless = ["while (true) {}", "await sleep(1); while (true) {}", "while (true) console.log(1)"];
+    for (let i = 0; i < 60; i++) {
+      const code = `console.log('on'); ${endless[i % endless.length]}`;
+      const { reply } = await interruptOnceOn(kernel.client, code);
+      assert.match(String(reply.content.evalue), /variables are kept/);
+      const later = await kernel.client.execute(
+        "for (const end = Date.now() + 10; Date.now() < end; ); await sleep(1); 'whole'",
+      );
+      assert.equal(later.reply.content.evalue, undefined, code);
+      assert.equal(result(later), "'whole'");
+    }
+  });
+
   it("is answered when nothing runs, and does nothing", async () => {
     const { reply } = await kernel.client.interrupt();
     assert.deepEqual(reply.content, { status: "ok" });

@@ -1,0 +1,144 @@
+/**
+ * A long session of the kernel: 1,000 cells of many kinds, 100 interrupts at random moments, 20 crashes. It must answer to the
+ * end, with the variables that should be there, and its memory must return to what it was after the first cells.
+ */
+import { execFileSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { type Exchange, KernelClient } from "../kernel/client";
+import { packageRoot } from "../kernel/entry";
+import { generator } from "../src/engine";
+
+const CELLS = 1000;
+const INTERRUPTS = 100;
+const CRASHES = 20;
+const WARM_UP = 100;
+
+/** Ordinary cells, which a session runs again and again; `i` is the number of the cell. */
+const KINDS: ((i: number) => string)[] = [
+  (i) => `${i} + 1`,
+  (i) => `let a = ${i}; let b = [a, a * 2]; b`,
+  (i) => `function f(x: number): number { return x * ${i} }\nf(2)`,
+  (i) => `interface Point { x: number; y: number }\nconst p: Point = { x: ${i}, y: 1 }; p`,
+  (i) => `for (let k = 0; k < 500; k++) console.log(${i}, k)`,
+  (i) => `const wrong: string = ${i}`,
+  (i) => `throw new RangeError("on purpose, ${i}")`,
+  () => "await new Promise((resolve) => setTimeout(resolve, 5)); 'waited'",
+  () => "import path from 'node:path'; path.join('a', 'b')",
+  (i) => `display({ n: ${i} }, { id: 'one' }); display('again', { id: 'one' })`,
+  () => "const large = new Float32Array(2_000_000).fill(1); large.length",
+  () => "setTimeout(() => console.log('late'), 1);",
+];
+
+/** What is interrupted: it never ends by itself. */
+const ENDLESS = [
+  "while (true) {}",
+  "await new Promise(() => {})",
+  "while (true) await new Promise((resolve) => setTimeout(resolve, 1))",
+  "await new Promise((resolve) => setTimeout(resolve, 1)); while (true) Math.random()",
+  "while (true) console.log('without end')",
+  "setTimeout(() => { while (true) {} }, 1); await new Promise(() => {})",
+];
+
+const DEADLY = [
+  "process.exit(1)",
+  "process.kill(process.pid, 'SIGKILL'); await new Promise(() => {})",
+  "process.abort()",
+];
+
+export async function kernelSoak(): Promise<Record<string, unknown>> {
+  const main = path.join(packageRoot(), "dist", "kernel", "main.js");
+  if (!existsSync(main)) throw new Error("this runs the built kernel: run npm run build first");
+  const client = await KernelClient.start({ argv: [process.execPath, main, "{connection_file}"] });
+  const random = generator(1);
+  const pick = <T>(list: T[]): T => list[Math.floor(random() * list.length)]!;
+  let [kept, lost] = [0, 0];
+
+  const ordinary = async (i: number) => {
+    const code = pick(KINDS)(i);
+    const { reply } = await client.execute(code);
+    const shouldFail = /wrong|on purpose/.test(code);
+    if ((reply.content.status === "error") !== shouldFail)
+      throw new Error(`cell ${i} was answered ${JSON.stringify(reply.content)}:\n${code}`);
+  };
+  const interrupted = async () => {
+    const marker = randomUUID();
+    await expectOk(client.execute(`var marker = "${marker}"`));
+    const cell = client.execute(pick(ENDLESS));
+    await delay(random() * 60);
+    await client.interrupt();
+    // One that comes before the cell has begun stops nothing, in any kernel: ask again, as a user would.
+    const again = setInterval(() => void client.interrupt().catch(() => {}), 2500);
+    const { reply } = await cell;
+    clearInterval(again);
+    if (reply.content.ename !== "Interrupted") throw new Error(`got ${JSON.stringify(reply.content)}`);
+    if (/are lost/.test(String(reply.content.evalue))) {
+      lost++;
+      return;
+    }
+    await expectOk(client.execute(`if (marker !== "${marker}") throw new Error("the marker is gone")`));
+    kept++;
+  };
+  const crashed = async () => {
+    const { reply } = await client.execute(pick(DEADLY));
+    if (reply.content.ename !== "ProcessEnded") throw new Error(`got ${JSON.stringify(reply.content)}`);
+  };
+
+  for (let i = 0; i < WARM_UP; i++) await ordinary(i);
+  const start = await settledMegabytes(client);
+  const everyInterrupt = Math.floor(CELLS / INTERRUPTS);
+  const everyCrash = Math.floor(CELLS / CRASHES);
+  let peak = start;
+  for (let i = 0; i < CELLS; i++) {
+    await ordinary(i);
+    if (i % everyInterrupt === everyInterrupt - 1) await interrupted();
+    if (i % everyCrash === everyCrash - 1) await crashed();
+    client.published.length = 0;
+    if (i % 10 === 0) peak = Math.max(peak, await megabytes(client));
+  }
+  for (let i = 0; i < WARM_UP; i++) await ordinary(i); // the last crash left a fresh child: as at the start
+  const end = await settledMegabytes(client);
+  await expectOk(client.execute("1 + 1"));
+  await client.shutdown();
+  return {
+    cells: CELLS,
+    interrupts: kept + lost,
+    variablesLost: lost,
+    crashes: CRASHES,
+    startMegabytes: start,
+    peakMegabytes: peak,
+    endMegabytes: end,
+    growth: end / start - 1,
+    logLines: client.log.split("\n").length - 1,
+  };
+}
+
+async function expectOk(running: Promise<Exchange>): Promise<void> {
+  const { reply } = await running;
+  if (reply.content.status !== "ok") throw new Error(`a cell failed: ${JSON.stringify(reply.content)}`);
+}
+
+/** Resident memory of the kernel's two processes. */
+async function megabytes(client: KernelClient): Promise<number> {
+  const { reply } = await client.execute("", { silent: true, user_expressions: { pid: "process.pid" } });
+  const child = (reply.content.user_expressions as any).pid.data["text/plain"];
+  const rss = execFileSync("ps", ["-o", "rss=", "-p", `${client.process.pid},${child}`], {
+    encoding: "utf8",
+  });
+  return rss
+    .trim()
+    .split(/\s+/)
+    .reduce((sum, kilobytes) => sum + Number(kilobytes) / 1000, 0);
+}
+
+/** The least of some measurements: garbage that is about to be collected is not counted. */
+async function settledMegabytes(client: KernelClient): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < 5; i++) {
+    await delay(1000);
+    least = Math.min(least, await megabytes(client));
+  }
+  return least;
+}
