@@ -1,5 +1,8 @@
 /** loralab: low-rank fine-tuning of real language models, to look into. This is the whole public API. */
 export {
+  type AdaloraAdapter,
+  type AdaloraSettings,
+  adalora,
   type DoraAdapter,
   type DoraSettings,
   dora,
@@ -13,6 +16,7 @@ export {
   lora,
   olora,
   pissa,
+  type RankRecord,
   type SingularVectors,
   saveAdapter,
   svd,
@@ -72,6 +76,7 @@ export {
   Parameters,
   saveModel,
   Tokenizer,
+  type TrainingPart,
 } from "./model";
 export {
   dequantize4bit,

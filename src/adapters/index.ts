@@ -1,4 +1,5 @@
 /** The methods: each a file, each a way to change the layers of a frozen model. */
+export { type AdaloraAdapter, type AdaloraSettings, adalora } from "./adalora";
 export { type WeightChange, weightChange } from "./decomposition";
 export { type DoraAdapter, type DoraSettings, dora } from "./dora";
 export { full } from "./full";
@@ -7,6 +8,7 @@ export { type LoraAdapter, type LoraSettings, lora } from "./lora";
 export { olora } from "./olora";
 export { loadAdapter, saveAdapter } from "./peft";
 export { pissa } from "./pissa";
+export type { RankRecord } from "./rank-allocator";
 export { fromSingular, type SingularVectors, svd, svdOfProduct } from "./svd";
 export { linearLayers, type Targets } from "./targets";
 export { type VeraAdapter, type VeraSettings, vera } from "./vera";

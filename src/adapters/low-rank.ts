@@ -8,7 +8,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { HostArray } from "../engine";
 import type { Base } from "../model/adapter";
 import type { Parameters } from "../model/parameters";
-import { selectTargets, type TargetShape, type Targets } from "./targets";
+import { type LinearShape, selectTargets, type TargetShape, type Targets } from "./targets";
 
 export interface LowRankSettings {
   /** r, the rank of the update; at most the smaller side of each target. PEFT: `r`. */
@@ -59,6 +59,15 @@ export function checkDropout(method: string, dropout: number): void {
   if (!(dropout >= 0 && dropout < 1)) throw new Error(`${method}: dropout must be in [0, 1), got ${dropout}`);
 }
 
+/** @throws for a rank above what the update of that matrix can have */
+export function checkRank(method: string, rank: number, { path, out, in: inputs }: LinearShape): void {
+  if (rank <= Math.min(out, inputs)) return;
+  throw new Error(
+    `${method}: rank ${rank} is above what ${path} can have: its matrix is [${out}, ${inputs}], so ΔW has rank ` +
+      `${Math.min(out, inputs)} at most. Choose a lower rank or leave it out of the targets.`,
+  );
+}
+
 /** s = α/r, or α/√r with rsLoRA. */
 export const scaleOf = (rank: number, alpha: number, rsLoRA: boolean): number =>
   alpha / (rsLoRA ? Math.sqrt(rank) : rank);
@@ -78,14 +87,9 @@ export function lowRankPairs(
   const ranks = patternValues(method, "rankPattern", rankPattern, selected, rank);
   const alphas = patternValues(method, "alphaPattern", alphaPattern, selected, alpha);
   return selected.map((target, i) => {
-    const { path, out, in: inputs, embedding } = target;
+    const { path, embedding } = target;
     const [r, a] = [ranks[i]!, alphas[i]!];
-    if (r > Math.min(out, inputs)) {
-      throw new Error(
-        `${method}: rank ${r} is above what ${path} can have: its matrix is [${out}, ${inputs}], so ΔW has rank ` +
-          `${Math.min(out, inputs)} at most. Choose a lower rank or leave it out of the targets.`,
-      );
-    }
+    checkRank(method, r, target);
     const name = (matrix: "A" | "B") =>
       embedding ? `${path}.lora_embedding_${matrix}` : `${path}.lora_${matrix}.weight`;
     return { ...target, a: name("A"), b: name("B"), rank: r, scale: scaleOf(r, a, rsLoRA) };
@@ -136,8 +140,7 @@ export function initialPair(
   }
   const bound = 1 / Math.sqrt(inputs);
   const uniform = () => (2 * random() - 1) * bound;
-  const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-  const [ofA, ofB] = embedding ? [undefined, normal] : [uniform, undefined];
+  const [ofA, ofB] = embedding ? [undefined, () => normal(random)] : [uniform, undefined];
   const filled = (shape: [number, number], draw?: () => number): HostArray => ({
     data: draw
       ? Float32Array.from({ length: shape[0] * shape[1] }, draw)
@@ -150,6 +153,10 @@ export function initialPair(
     [b, filled([out, rank], ofB)],
   ];
 }
+
+/** A number of the standard normal distribution (Box & Muller, 1958). */
+export const normal = (random: () => number): number =>
+  Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 
 /**
  * s·x·Aᵀ·Bᵀ

@@ -6,6 +6,7 @@
  */
 import type { Adapter, Method } from "../model/adapter";
 import type { LanguageModel } from "../model/language-model";
+import { adalora } from "./adalora";
 import { dora } from "./dora";
 import type { Initialisation } from "./initialisation";
 import { lora } from "./lora";
@@ -18,7 +19,7 @@ import { modulePaths } from "./whole-modules";
 
 export type PeftConfig = Record<string, unknown>;
 
-type Kind = "number" | "boolean" | "numbers by pattern";
+type Kind = "number" | "boolean" | "numbers by pattern" | "masks by target";
 
 interface Form {
   /** The method's name here … */
@@ -73,6 +74,28 @@ const FORMS: readonly Form[] = [
     written: { init_weights: true, projection_prng_key: 0 },
     make: vera,
   },
+  {
+    method: "adalora",
+    peftType: "ADALORA",
+    fields: {
+      initRank: { field: "init_r", kind: "number" },
+      targetRank: { field: "target_r", kind: "number" },
+      alpha: { field: "lora_alpha", kind: "number" },
+      dropout: { field: "lora_dropout", kind: "number" },
+      tInit: { field: "tinit", kind: "number" },
+      tFinal: { field: "tfinal", kind: "number" },
+      deltaT: { field: "deltaT", kind: "number" },
+      totalSteps: { field: "total_step", kind: "number" },
+      beta1: { field: "beta1", kind: "number" },
+      beta2: { field: "beta2", kind: "number" },
+      orthogonality: { field: "orth_reg_weight", kind: "number" },
+      rankPattern: { field: "rank_pattern", kind: "masks by target", optional: true },
+    },
+    implied: { use_dora: false },
+    // PEFT's class inherits `r` and warns of any but its default, which means nothing.
+    written: { init_lora_weights: true, r: 8 },
+    make: adalora as Form["make"],
+  },
 ];
 
 /** What every form implies. */
@@ -112,7 +135,7 @@ export function toPeftConfig(model: LanguageModel, adapter: Adapter): PeftConfig
       `saveAdapter: a "${adapter.method}" adapter has no PEFT file; those that have are ${known}.`,
     );
   }
-  const { names } = adapter.parameters;
+  const names = [...adapter.parameters.names, ...(adapter.buffers?.keys() ?? [])];
   const modules = modulePaths(model);
   const whole = modules.filter((path) => names.includes(`${path}.weight`));
   // Whole paths: whatever the targets were called, these modules and no others match.
@@ -129,7 +152,10 @@ export function toPeftConfig(model: LanguageModel, adapter: Adapter): PeftConfig
     ...form.written,
     ...form.implied,
     ...Object.fromEntries(
-      Object.entries(form.fields).map(([setting, { field }]) => [field, adapter.settings[setting]]),
+      Object.entries(form.fields).map(([setting, { field, kind }]) => {
+        const value = adapter.settings[setting];
+        return [field, kind === "masks by target" ? masksToFile(value as Masks) : value];
+      }),
     ),
     target_modules: targets,
     modules_to_save: whole.length > 0 ? whole : null,
@@ -155,9 +181,9 @@ export function fromPeftConfig(
     const value = config[field];
     if (optional && (value === undefined || value === null)) continue;
     if (!IS[kind](value)) {
-      throw new Error(`${path}: expected a ${WORDS[kind]} as "${field}", got ${JSON.stringify(value)}.`);
+      throw new Error(`${path}: expected ${WORDS[kind]} as "${field}", got ${JSON.stringify(value)}.`);
     }
-    settings[setting] = kind === "numbers by pattern" ? inUse(value as Record<string, number>, names) : value;
+    settings[setting] = read(kind, value, names);
   }
   try {
     return form.make({
@@ -179,13 +205,39 @@ const IS: Record<Kind, (value: unknown) => boolean> = {
     value !== null &&
     !Array.isArray(value) &&
     Object.values(value).every((n) => typeof n === "number"),
+  "masks by target": (value) =>
+    typeof value === "object" &&
+    value !== null &&
+    Object.entries(value).every(
+      ([name, mask]) =>
+        OF_MASK.test(name) && Array.isArray(mask) && mask.every((kept) => typeof kept === "boolean"),
+    ),
 };
 
 const WORDS: Record<Kind, string> = {
-  number: "number",
-  boolean: "truth value",
-  "numbers by pattern": "object from patterns to numbers",
+  number: "a number",
+  boolean: "a truth value",
+  "numbers by pattern": "an object from patterns to numbers",
+  "masks by target": "an object from names that end with .lora_E to lists of truth values",
 };
+
+function read(kind: Kind, value: unknown, names: readonly string[]): unknown {
+  if (kind === "numbers by pattern") return inUse(value as Record<string, number>, names);
+  if (kind === "masks by target") return masksFromFile(value as Masks);
+  return value;
+}
+
+/** Which triplets of a target AdaLoRA has kept; PEFT's name for the target is its λ's. */
+type Masks = Readonly<Record<string, readonly boolean[]>>;
+const OF_MASK = /\.lora_E$/;
+
+const masksToFile = (masks: Masks): Masks | null =>
+  Object.keys(masks).length === 0
+    ? null
+    : Object.fromEntries(Object.entries(masks).map(([path, mask]) => [`${path}.lora_E`, mask]));
+
+const masksFromFile = (masks: Masks): Masks =>
+  Object.fromEntries(Object.entries(masks).map(([name, mask]) => [name.replace(OF_MASK, ""), mask]));
 
 function findForm(config: PeftConfig, path: string): Form {
   const ofType = FORMS.filter(({ peftType }) => peftType === config.peft_type);

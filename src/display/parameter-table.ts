@@ -143,6 +143,8 @@ export class ParameterTable implements Displayable {
     const heads: Record<string, string> = {
       lora: "trained: B + A = d·r + r·k",
       dora: "trained: m + B + A = d + d·r + r·k",
+      vera: "trained: Λ_d + Λ_b = r + d",
+      adalora: "trained: P + Λ + Q = d·r + r + r·k",
     };
     return heads[this.adapter?.method ?? ""] ?? "trained";
   }
@@ -198,13 +200,21 @@ export function describeAdapter({ method, settings }: Adapter): string {
   return said.length > 0 ? `${method} (${said.join(" · ")})` : method;
 }
 
+/** Of a setting's list no more than this is said: patterns may have an entry for every module. */
+const MOST_ITEMS = 8;
+
 /** What to say of a setting's value; nothing of one that is off, and of one that is on its name is enough. */
 function settingText(value: unknown): string | undefined {
   if (value === false || value === 0 || value === undefined) return undefined;
   if (value === true) return "";
   if (typeof value !== "object" || value === null || value instanceof RegExp) return String(value);
-  const items = Array.isArray(value) ? value : Object.entries(value).map(([key, item]) => `${key}: ${item}`);
-  return items.length > 0 ? items.join(", ") : undefined;
+  const masked = (item: unknown) =>
+    Array.isArray(item) ? `${item.filter(Boolean).length} of ${item.length}` : item;
+  const items = Array.isArray(value)
+    ? value
+    : Object.entries(value).map(([key, item]) => `${key}: ${masked(item)}`);
+  const more = items.length > MOST_ITEMS ? ` and ${items.length - MOST_ITEMS} more` : "";
+  return items.length > 0 ? items.slice(0, MOST_ITEMS).join(", ") + more : undefined;
 }
 
 function scalingNote({ method, settings, scale }: LoraAdapter | DoraAdapter): string {

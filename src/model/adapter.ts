@@ -24,6 +24,22 @@ export interface AdapterContext {
   parameter(name: string): tf.Tensor;
   /** Present while training: where dropout draws from. */
   random?: Random;
+  /** Present while training: adds a term to the loss, such as one that keeps matrices orthogonal. */
+  penalize?(term: tf.Scalar): void;
+}
+
+/** A method's own part in a training run, beside its gradient. */
+export interface TrainingPart {
+  /**
+   * Called after each step of the optimizer, which has changed the parameters; may change them further.
+   * @param step from 1
+   * @param gradient of `parameters.flat`, clipped: what the optimizer got
+   */
+  afterStep(step: number, gradient: Float32Array): void;
+  /** What it has to remember for a run to go on from a checkpoint. */
+  state(): Record<string, Float32Array>;
+  /** Goes on from what `state` gave. */
+  restore(state: Record<string, Float32Array>): void;
 }
 
 export interface Adapter {
@@ -36,12 +52,24 @@ export interface Adapter {
   readonly buffers?: ReadonlyMap<string, HostArray>;
   /** Weights that stand in for the base's own of that name while the adapter is in use. */
   readonly replaced?: ReadonlyMap<string, HostArray>;
-  /** The same as a change of the base's own weights, where others stand in for them: what files hold. */
+  /**
+   * The same as files hold it, where it is held differently: as a change of the base's own weights where others stand in
+   * for them, and without what is switched off.
+   */
   portable?(base: Base): Adapter;
   /** The layers of the base, changed. */
   layers(base: Layers, context: AdapterContext): Layers;
-  /** The base's weights with the adapter folded in: only those that change, by name. */
+  /**
+   * The base's weights with the adapter folded in: only those that change, by name.
+   * @throws when no weights do what the adapter does
+   */
   merged(base: Base): Map<string, HostArray>;
+  /**
+   * Its part in a run that is about to begin, for methods that act while they are trained.
+   * @param run how many steps of the optimizer it will take
+   * @throws when such a run does not fit the adapter's settings
+   */
+  training?(run: { steps: number }): TrainingPart;
 }
 
 /** A method with its settings, not yet bound to a model. */

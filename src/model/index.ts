@@ -1,5 +1,5 @@
 /** A language model: its files, its forward pass, its tokenizer, and the texts it writes. */
-export type { Adapter, AdapterContext, Base, Method } from "./adapter";
+export type { Adapter, AdapterContext, Base, Method, TrainingPart } from "./adapter";
 export { configToJson, type ModelConfig, parseConfig, type RopeScaling } from "./config";
 export { capacityFor, type Decodable, Decoder } from "./decoder";
 export {

@@ -11,7 +11,6 @@ import {
   type HostArray,
   type InputSpec,
   matMul4bit,
-  type Random,
   sizeOf,
   type Tensors,
   type TraceOptions,
@@ -19,7 +18,7 @@ import {
   trace,
 } from "../engine";
 import type { Settings4bit } from "../quantize";
-import type { Adapter, Method } from "./adapter";
+import type { Adapter, AdapterContext, Method } from "./adapter";
 import type { ModelConfig } from "./config";
 import { capacityFor } from "./decoder";
 import {
@@ -193,9 +192,9 @@ export class LanguageModel {
   /**
    * The layers with the adapter in use, for code that is being traced.
    * @param trainable the adapter's arrays in the order of `adapter.parameters.names`; its current values by default
-   * @param random given while training, for dropout
+   * @param training given while training: what dropout draws from, and what takes terms of the loss
    */
-  layers(trainable?: tf.Tensor[], random?: Random): Layers {
+  layers(trainable?: tf.Tensor[], training: Pick<AdapterContext, "random" | "penalize"> = {}): Layers {
     const { adapter, config } = this;
     const held = (name: string) => adapter?.replaced?.get(name) ?? this.weights.get(name);
     const weight = (name: string) => {
@@ -212,7 +211,7 @@ export class LanguageModel {
     const { names, flat } = adapter.parameters;
     const tensors = trainable ?? adapter.parameters.split(tf.tensor1d(flat, "float32"));
     const byName = new Map(names.map((name, i) => [name, tensors[i]!]));
-    return adapter.layers(base, { config, weight, parameter: (name) => byName.get(name)!, random });
+    return adapter.layers(base, { config, weight, parameter: (name) => byName.get(name)!, ...training });
   }
 
   /** What the ids of this model's programs begin with: its weights and the adapter in use. */

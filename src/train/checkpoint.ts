@@ -13,7 +13,7 @@ import type { EvaluationRecord, StepRecord } from "./run";
 export interface TrainingState {
   /** Steps taken. */
   step: number;
-  /** "parameters" and the optimizer's vectors, by name. */
+  /** "parameters", the optimizer's vectors and those of the method, by name. */
   vectors: Record<string, Float32Array>;
   /** What the vectors mean: parameter name → shape, in order. */
   layout: Record<string, number[]>;

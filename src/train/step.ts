@@ -41,20 +41,32 @@ export const metricsOf = (outputs: Record<string, HostArray>): Record<string, nu
       .map(([name, { data }]) => [name.slice(METRIC.length), data[0]!]),
   );
 
-/** The loss, its metrics, and its gradient with respect to the adapter's flat parameters. */
+/**
+ * The loss, its metrics, and the gradient with respect to the adapter's flat parameters. What the adapter adds to the loss,
+ * weighted by the batch's share of its step, is in the gradient, and beside the loss as the metric "penalty".
+ */
 function lossAndGradient(model: LanguageModel, { compute }: Loss, x: Tensors) {
   // Differentiated with respect to the pieces: through the cut, each would give a gradient as long as the vector.
   const pieces = model.adapter!.parameters.split(x.parameters as tf.Tensor1D);
   let metrics: Tensors = {};
+  let alone: tf.Scalar | undefined; // the loss without the penalty
   const scalar = (...trainable: tf.Tensor[]) => {
-    const { loss, ...rest } = compute(model.layers(trainable, new Random(x.seed as tf.Tensor1D)), x);
-    metrics = rest;
-    for (const metric of Object.values(rest)) tf.keep(metric);
-    return loss;
+    const penalties: tf.Scalar[] = [];
+    const layers = model.layers(trainable, {
+      random: new Random(x.seed as tf.Tensor1D),
+      penalize: (term) => void penalties.push(term),
+    });
+    const { loss, ...rest } = compute(layers, x);
+    const penalty = penalties.length > 0 ? tf.mul<tf.Scalar>(tf.addN(penalties), x.share ?? 1) : undefined;
+    metrics = { ...rest, ...(penalty && { penalty }) };
+    for (const metric of Object.values(metrics)) tf.keep(metric);
+    if (!penalty) return loss;
+    alone = tf.keep(loss);
+    return tf.add<tf.Scalar>(loss, penalty);
   };
   const { value, grads } = tf.valueAndGrads(scalar)(pieces);
   const flat = grads.map((gradient, i) => tf.reshape(gradient ?? tf.zerosLike(pieces[i]!), [-1]));
-  return { loss: value, gradient: tf.concat(flat) as tf.Tensor1D, metrics: asOutputs(metrics) };
+  return { loss: alone ?? value, gradient: tf.concat(flat) as tf.Tensor1D, metrics: asOutputs(metrics) };
 }
 
 export interface UpdateSettings {
@@ -62,6 +74,8 @@ export interface UpdateSettings {
   settings: OptimizerSettings;
   /** Largest norm of the whole gradient; longer ones are scaled down to it. Infinity for none. */
   maxGradientNorm: number;
+  /** Whether the clipped gradient is wanted as well. */
+  gradient?: boolean;
 }
 
 function updateSpecs(size: number, { optimizer, settings }: UpdateSettings): Record<string, InputSpec> {
@@ -82,7 +96,7 @@ export function updateInputs({ optimizer, settings }: UpdateSettings, t: number,
 
 /** Clips by the global norm and takes the optimizer's step. */
 function update(model: LanguageModel, gradient: tf.Tensor1D, x: Tensors, update: UpdateSettings): Tensors {
-  const { optimizer, settings, maxGradientNorm } = update;
+  const { optimizer, settings, maxGradientNorm, gradient: wanted } = update;
   const gradientNorm = tf.sqrt(tf.sum(tf.square(gradient)));
   const clipped = Number.isFinite(maxGradientNorm)
     ? tf.mul(gradient, tf.minimum(1, tf.div(maxGradientNorm, tf.add(gradientNorm, 1e-6))))
@@ -97,7 +111,7 @@ function update(model: LanguageModel, gradient: tf.Tensor1D, x: Tensors, update:
     settings.weightDecay > 0 ? decayMask(model) : undefined,
   );
   const named = Object.fromEntries(optimizer.state.map((name, i) => [name, state[i]!]));
-  return { gradientNorm, parameters: parameters!, ...named };
+  return { gradientNorm, parameters: parameters!, ...named, ...(wanted && { gradient: clipped }) };
 }
 
 /** Matrices decay; norms and biases, which are vectors, do not. */
@@ -134,7 +148,7 @@ export function stepProgram(
   return trace(fn, inputs, options);
 }
 
-/** Loss and gradient of one batch, added to an earlier gradient. */
+/** Loss and gradient of one batch, added to an earlier gradient; `share` is the batch's part of the step. */
 export function gradientProgram(model: LanguageModel, of: Loss, options?: TraceOptions): Promise<Program> {
   const vector: InputSpec = { shape: [model.trainableCount], dtype: "float32" };
   return trace(
@@ -142,7 +156,7 @@ export function gradientProgram(model: LanguageModel, of: Loss, options?: TraceO
       const { loss, gradient, metrics } = lossAndGradient(model, of, x);
       return { loss, gradient: tf.add(x.earlier!, gradient), ...metrics };
     },
-    { ...of.inputs, parameters: vector, earlier: vector, seed: SEED },
+    { ...of.inputs, parameters: vector, earlier: vector, seed: SEED, share: NUMBER },
     options,
   );
 }

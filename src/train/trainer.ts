@@ -4,6 +4,7 @@
  * never stopped.
  */
 import { drawSeed, generator } from "../engine";
+import type { TrainingPart } from "../model/adapter";
 import { cellSignal } from "../model/generate";
 import type { LanguageModel } from "../model/language-model";
 import { readTrainingState, writeTrainingState } from "./checkpoint";
@@ -66,6 +67,7 @@ interface Outcome {
   gradientNorm: number;
   metrics: Record<string, number>;
   parameters: Float32Array;
+  /** The optimizer's state by name, and "gradient" where the method asks for it. */
   state: Record<string, { data: unknown }>;
 }
 
@@ -77,10 +79,16 @@ type Take = (
   seed: () => Int32Array,
 ) => Promise<Outcome>;
 
+/** What a checkpoint puts before the names of the method's own vectors. */
+const OF_METHOD = "method.";
+
 class Trainer<Datum> {
   private readonly update: UpdateSettings;
   private readonly record: Run;
+  /** The optimizer's. */
   private state: Record<string, Float32Array> = {};
+  /** What the method does besides. */
+  private readonly part?: TrainingPart;
   /** The parameters with which the last loss was finite. */
   private good: Float32Array;
   private step = 0;
@@ -94,7 +102,13 @@ class Trainer<Datum> {
   ) {
     const { beta1, beta2, epsilon, weightDecay, maxGradientNorm } = settings;
     const optimizer = OPTIMIZERS[settings.optimizer];
-    this.update = { optimizer, settings: { beta1, beta2, epsilon, weightDecay }, maxGradientNorm };
+    this.part = model.adapter!.training?.({ steps: settings.steps });
+    this.update = {
+      optimizer,
+      settings: { beta1, beta2, epsilon, weightDecay },
+      maxGradientNorm,
+      gradient: this.part !== undefined,
+    };
     this.record = new Run(model, { ...this.fixed(), steps: settings.steps }, objective.panels);
     this.good = this.parameters.flat;
     for (const name of optimizer.state) this.state[name] = new Float32Array(this.parameters.size);
@@ -173,6 +187,7 @@ class Trainer<Datum> {
             ...made.inputs(total),
             parameters,
             earlier: gradient,
+            share: Float32Array.of(made.count / total),
             seed: seed(),
           });
           gradient = out.gradient!.data as Float32Array;
@@ -215,6 +230,7 @@ class Trainer<Datum> {
     this.good = this.parameters.flat;
     this.parameters.flat = parameters;
     for (const name of this.update.optimizer.state) this.state[name] = state[name]!.data as Float32Array;
+    this.part?.afterStep(step, state.gradient!.data as Float32Array);
     this.step = step;
     this.record.epoch = lesson.epoch;
     for (const { count, metrics: known = {} } of batches) {
@@ -278,9 +294,14 @@ class Trainer<Datum> {
   }
 
   private async save(): Promise<void> {
+    const ofMethod = Object.entries(this.part?.state() ?? {});
     await writeTrainingState(this.options.checkpoint!.folder, {
       step: this.step,
-      vectors: { parameters: this.parameters.flat, ...this.state },
+      vectors: {
+        parameters: this.parameters.flat,
+        ...this.state,
+        ...Object.fromEntries(ofMethod.map(([name, vector]) => [OF_METHOD + name, vector])),
+      },
       layout: this.layout(),
       fixed: this.course(),
       steps: this.record.steps,
@@ -294,10 +315,13 @@ class Trainer<Datum> {
       layout: this.layout(),
       fixed: this.course(),
     });
-    const { parameters, ...state } = vectors;
-    this.parameters.flat = parameters!;
-    this.good = parameters!;
-    this.state = state;
+    this.parameters.flat = vectors.parameters!;
+    this.good = vectors.parameters!;
+    for (const name of this.update.optimizer.state) this.state[name] = vectors[name]!;
+    const ofMethod = Object.entries(vectors).filter(([name]) => name.startsWith(OF_METHOD));
+    this.part?.restore(
+      Object.fromEntries(ofMethod.map(([name, vector]) => [name.slice(OF_METHOD.length), vector])),
+    );
     this.step = step;
     this.record.steps.push(...steps);
     this.record.evaluations.push(...evaluations);

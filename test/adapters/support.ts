@@ -30,6 +30,7 @@ export async function gradientOf(model: LanguageModel): Promise<Map<string, Host
     ...batchInputs(made, made.count),
     parameters: parameters.flat,
     earlier: new Float32Array(parameters.size),
+    share: Float32Array.of(1),
     seed: Int32Array.of(1, 1),
   });
   await program.dispose();

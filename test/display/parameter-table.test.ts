@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { full, lora, vera } from "../../src/adapters";
+import { adalora, full, lora, vera } from "../../src/adapters";
 import { DISPLAY } from "../../src/display/bundle";
-import { parameterTable } from "../../src/display/parameter-table";
+import { describeAdapter, parameterTable } from "../../src/display/parameter-table";
 import type { HostArray } from "../../src/engine";
 import { countOf, parameterGroups, weightMemory } from "../../src/measure/parameters";
 import { Parameters } from "../../src/model/parameters";
@@ -113,6 +113,19 @@ describe("the parameter table", () => {
     assert.equal(table.trainable, 2 * (16 + 4));
     assert.equal(table.adapterBytes.float32, 4 * (2 * (16 + 4) + 4 * 24 + 16 * 4));
     assert.match(table.text, /\(\(40 \+ 160 frozen\) × 4 or 2 bytes\)/);
+  });
+
+  it("names an adapter's settings, of long patterns the beginning", () => {
+    const paths = [0, 1].flatMap((i) =>
+      ["q", "k", "v", "o"].map((x) => `model.layers.${i}.self_attn.${x}_proj`),
+    );
+    const rankPattern = Object.fromEntries(paths.map((path) => [path, [true, false, true]]));
+    const settings = { totalSteps: 9, initRank: 3, targetRank: 2, targets: "attention" as const };
+    const { adapter } = tinyModel().attach(adalora({ ...settings, rankPattern }));
+    assert.match(describeAdapter(adapter!), /rankPattern model\.layers\.0\.self_attn\.q_proj: 2 of 3, /);
+    assert.doesNotMatch(describeAdapter(adapter!), / more/);
+    const { adapter: long } = tinyModel().attach(lora({ targets: [...paths, "up_proj"] }));
+    assert.match(describeAdapter(long!), /1\.self_attn\.o_proj and 1 more\)/);
   });
 
   it("says of full fine-tuning that everything is trained", () => {

@@ -19,6 +19,8 @@ const CASES = [
   "dora-patterns",
   "vera",
   "vera-some",
+  "adalora",
+  "adalora-cut",
 ];
 
 const tensorsOf = async (...path: string[]) => (await readSafetensors(join(...path))).tensors;

@@ -23,7 +23,7 @@ ids = load_file(ids_file)["ids"].long()
 logits = {}
 for folder in folders:
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), folder)
-    unplaced = model.load_adapter(folder, "default").unexpected_keys
+    unplaced = model.load_adapter(folder, "again").unexpected_keys
     assert not unplaced, f"{folder}: {unplaced}"
     with torch.no_grad():
         logits[folder.name] = model(input_ids=ids).logits.contiguous()

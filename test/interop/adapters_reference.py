@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, VeraConfig, get_peft_model
+from peft import AdaLoraConfig, LoraConfig, PeftModel, VeraConfig, get_peft_model
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
@@ -60,6 +60,18 @@ CASES["vera-some"] = VeraConfig(
     r=64, task_type="CAUSAL_LM", target_modules=["k_proj", "down_proj"], projection_prng_key=5, d_initial=0.3,
     modules_to_save=["model.norm"],
 )
+# Saved with all ranks, and with ranks handed out, of one module none.
+CASES["adalora"] = AdaLoraConfig(init_r=6, target_r=3, lora_alpha=10, total_step=50, **LINEAR)
+CASES["adalora-cut"] = AdaLoraConfig(
+    init_r=5, target_r=2, lora_alpha=10, total_step=50, task_type="CAUSAL_LM", target_modules=["q_proj", "down_proj"],
+    modules_to_save=["model.norm"],
+    rank_pattern={
+        "model.layers.0.self_attn.q_proj.lora_E": [True, False, True, True, False],
+        "model.layers.0.mlp.down_proj.lora_E": [False] * 5,
+        "model.layers.1.self_attn.q_proj.lora_E": [False, False, False, False, True],
+        "model.layers.1.mlp.down_proj.lora_E": [True] * 5,
+    },
+)
 KEEPS_HEAD = {"lora-embedding": False, "lora-modules": False}
 
 
@@ -75,6 +87,11 @@ for case, config in CASES.items():
     for p in trainable.values():
         p.data.add_(torch.randn_like(p), alpha=0.05)
     model.save_pretrained(out / case / "adapter")
+    if case == "adalora-cut":
+        # Saving cuts what the pattern leaves out; loading makes the trainable arrays that small.
+        whole = AutoModelForCausalLM.from_pretrained(out / "model")
+        model = PeftModel.from_pretrained(whole, out / case / "adapter", is_trainable=True)
+        trainable = {name: p for name, p in model.named_parameters() if p.requires_grad and p.numel() > 0}
     tensors = {"count": torch.tensor([model.get_nb_trainable_parameters()[0]], dtype=torch.int32)}
     loss = model(input_ids=ids, labels=labels).loss
     loss.backward()

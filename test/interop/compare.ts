@@ -4,7 +4,7 @@ import type { HostArray } from "../../src/engine";
 import type { LanguageModel } from "../../src/model/language-model";
 import { Parameters } from "../../src/model/parameters";
 import { batchInputs, languageLoss } from "../../src/train/language-loss";
-import { gradientProgram } from "../../src/train/step";
+import { gradientProgram, metricsOf } from "../../src/train/step";
 
 /** Largest |a − b| over the largest |b|. */
 export function relativeError(a: HostArray, b: HostArray): number {
@@ -23,8 +23,8 @@ export const rowsOf = ({ data, shape }: HostArray): number[][] =>
   Array.from({ length: shape[0]! }, (_, r) => [...data.subarray(r * shape[1]!, (r + 1) * shape[1]!)]);
 
 /**
- * Mean loss of the labels, −100 where there is none, and its gradient by parameter. PyTorch compares the prediction at
- * position i with the label at i + 1.
+ * Mean loss of the labels, −100 where there is none, with what the adapter adds to it, and its gradient by parameter.
+ * PyTorch compares the prediction at position i with the label at i + 1.
  */
 export async function lossAndGradient(
   model: LanguageModel,
@@ -60,10 +60,12 @@ export async function lossAndGradient(
     ...inputs,
     parameters: parameters.flat,
     earlier: new Float32Array(parameters.size),
+    share: Float32Array.of(1),
     seed: Int32Array.of(1, 1),
   });
   await program.dispose();
   const gradient = new Parameters(new Map(parameters.entries()));
   gradient.flat = out.gradient!.data as Float32Array;
-  return { loss: out.loss!.data[0]!, gradient: new Map(gradient.entries()) };
+  const loss = out.loss!.data[0]! + (metricsOf(out).penalty ?? 0);
+  return { loss, gradient: new Map(gradient.entries()) };
 }
