@@ -30,6 +30,11 @@ import { mergedWeights, wholeModules } from "./whole-modules";
 export interface LoraSettings extends LowRankSettings {
   /** What A and B start from: `pissa`, `olora` or another; by default A random and B zero. PEFT: `init_lora_weights`. */
   init?: Initialisation;
+  /**
+   * B's learning rate over A's (LoRA+: Hayou et al., arXiv:2402.12354), which of linear layers should be well above 1,
+   * about 16. PEFT: `create_loraplus_optimizer(loraplus_lr_ratio=…)`.
+   */
+  loraPlusRatio: number;
 }
 export type LoraPair = LowRankPair;
 
@@ -63,14 +68,19 @@ export function lora({
   alphaPattern = {},
   modulesToSave = [],
   init,
+  loraPlusRatio = 1,
 }: Partial<LoraSettings> = {}): Method {
-  const settings = { rank, alpha, targets, dropout, rsLoRA, rankPattern, alphaPattern, modulesToSave, init };
+  const patterns = { rankPattern, alphaPattern };
+  const settings = { rank, alpha, targets, dropout, rsLoRA, ...patterns, modulesToSave, init, loraPlusRatio };
+  if (!(loraPlusRatio > 0 && loraPlusRatio < Infinity)) {
+    throw new Error(`lora: loraPlusRatio must be a number above 0, got ${loraPlusRatio}`);
+  }
   checkLowRank("lora", settings);
   return { method: "lora", bind: (base, seed) => bind(settings, base, seed) };
 }
 
 function bind(settings: LoraSettings, base: Base, seed: number): LoraAdapter {
-  const { rank, alpha, dropout, rsLoRA, modulesToSave, init } = settings;
+  const { rank, alpha, dropout, rsLoRA, modulesToSave, init, loraPlusRatio } = settings;
   const pairs = lowRankPairs("lora", base, settings, { embeddings: true });
   const pairOf = new Map(pairs.map((pair) => [pair.path, pair]));
   const whole = wholeModules("lora", base, modulesToSave, pairs);
@@ -125,6 +135,9 @@ function bind(settings: LoraSettings, base: Base, seed: number): LoraAdapter {
     scale: scaleOf(rank, alpha, rsLoRA),
     pairs,
     parameters,
+    ...(loraPlusRatio !== 1 && {
+      rates: new Map(pairs.filter(({ embedding }) => !embedding).map(({ b }) => [b, loraPlusRatio])),
+    }),
     ...(replaced.size > 0 && { replaced, portable }),
     delta,
     layers(base, context) {

@@ -48,6 +48,8 @@ export interface Adapter {
   /** The settings it was made with, complete with defaults. */
   readonly settings: Readonly<Record<string, unknown>>;
   readonly parameters: Parameters;
+  /** Learning rates of arrays, by name, as factors of the run's own; 1 for the others. */
+  readonly rates?: ReadonlyMap<string, number>;
   /** Arrays that belong to the adapter and are saved with it, but never trained. */
   readonly buffers?: ReadonlyMap<string, HostArray>;
   /** Weights that stand in for the base's own of that name while the adapter is in use. */

@@ -20,7 +20,8 @@ export interface Optimizer {
   /** The numbers that step `t` (from 1) needs, in the order in which `update` reads them. */
   numbers(t: number, learningRate: number, settings: OptimizerSettings): number[];
   /**
-   * @param decay 1 where weight decay applies, [size]; absent without weight decay
+   * @param decay how much of the weight decay applies, [size]; absent without weight decay
+   * @param rates factors of the learning rate, [size]; absent where it is one for all
    * @returns the new parameters followed by the new state
    */
   update(
@@ -30,6 +31,7 @@ export interface Optimizer {
     numbers: tf.Tensor[],
     settings: OptimizerSettings,
     decay?: tf.Tensor1D,
+    rates?: tf.Tensor1D,
   ): tf.Tensor1D[];
 }
 
@@ -49,11 +51,12 @@ export const adamw: Optimizer = {
     1 / Math.sqrt(1 - beta2 ** t),
     learningRate * weightDecay,
   ],
-  update(parameters, gradient, [first, second], [stepSize, rootCorrection, shrink], settings, decay) {
+  update(parameters, gradient, [first, second], [stepSize, rootCorrection, shrink], settings, decay, rates) {
     const m = average(first!, gradient, settings.beta1);
     const v = average(second!, tf.square(gradient), settings.beta2);
     const denominator = tf.add(tf.mul(tf.sqrt(v), rootCorrection!), settings.epsilon);
-    const step = tf.div(tf.mul(m, stepSize!), denominator) as tf.Tensor1D;
+    const even = tf.div(tf.mul(m, stepSize!), denominator);
+    const step = rates ? tf.mul(even, rates) : even;
     const shrunk = decay ? tf.sub(parameters, tf.mul(parameters, tf.mul(decay, shrink!))) : parameters;
     return [tf.sub(shrunk, step), m, v] as tf.Tensor1D[];
   },
@@ -67,10 +70,11 @@ export const sgd: Optimizer = {
   defaults: { beta1: 0, beta2: 0, epsilon: 0, weightDecay: 0 },
   state: ["velocity"],
   numbers: (_t, learningRate, { weightDecay }) => [learningRate, learningRate * weightDecay],
-  update(parameters, gradient, [velocity], [rate, shrink], settings, decay) {
+  update(parameters, gradient, [velocity], [rate, shrink], settings, decay, rates) {
     const u = tf.add(tf.mul(velocity!, settings.beta1), gradient);
     const shrunk = decay ? tf.sub(parameters, tf.mul(parameters, tf.mul(decay, shrink!))) : parameters;
-    return [tf.sub(shrunk, tf.mul(u, rate!)), u] as tf.Tensor1D[];
+    const step = tf.mul(rates ? tf.mul(u, rates) : u, rate!);
+    return [tf.sub(shrunk, step), u] as tf.Tensor1D[];
   },
 };
 

@@ -97,6 +97,8 @@ export function updateInputs({ optimizer, settings }: UpdateSettings, t: number,
 /** Clips by the global norm and takes the optimizer's step. */
 function update(model: LanguageModel, gradient: tf.Tensor1D, x: Tensors, update: UpdateSettings): Tensors {
   const { optimizer, settings, maxGradientNorm, gradient: wanted } = update;
+  const { rates } = model.adapter!;
+  const rate = (name: string) => rates?.get(name) ?? 1;
   const gradientNorm = tf.sqrt(tf.sum(tf.square(gradient)));
   const clipped = Number.isFinite(maxGradientNorm)
     ? tf.mul(gradient, tf.minimum(1, tf.div(maxGradientNorm, tf.add(gradientNorm, 1e-6))))
@@ -108,22 +110,26 @@ function update(model: LanguageModel, gradient: tf.Tensor1D, x: Tensors, update:
     optimizer.state.map((name) => x[name] as tf.Tensor1D),
     numbers,
     settings,
-    settings.weightDecay > 0 ? decayMask(model) : undefined,
+    // Matrices decay; norms and biases, which are vectors, do not.
+    settings.weightDecay > 0
+      ? byArray(model, (name, shape) => (shape.length > 1 ? rate(name) : 0))
+      : undefined,
+    rates && byArray(model, rate),
   );
   const named = Object.fromEntries(optimizer.state.map((name, i) => [name, state[i]!]));
   return { gradientNorm, parameters: parameters!, ...named, ...(wanted && { gradient: clipped }) };
 }
 
-/** Matrices decay; norms and biases, which are vectors, do not. */
-function decayMask(model: LanguageModel): tf.Tensor1D {
-  const { parameters } = model.adapter!;
-  const mask = new Float32Array(parameters.size);
+/** A vector as long as the parameters, of one value for each array. */
+function byArray({ adapter }: LanguageModel, value: (name: string, shape: number[]) => number): tf.Tensor1D {
+  const { parameters } = adapter!;
+  const vector = new Float32Array(parameters.size);
   let offset = 0;
-  for (const [, { data, shape }] of parameters.entries()) {
-    mask.fill(shape.length > 1 ? 1 : 0, offset, offset + data.length);
+  for (const [name, { data, shape }] of parameters.entries()) {
+    vector.fill(value(name, shape), offset, offset + data.length);
     offset += data.length;
   }
-  return tf.tensor1d(mask);
+  return tf.tensor1d(vector);
 }
 
 /** One whole training step as a function: batch, parameters and state in; loss, gradient norm and new ones out. */

@@ -34,8 +34,8 @@ describe("training against PyTorch", function () {
 
   after(() => rmSync(folder, { recursive: true }));
 
-  async function adapted(): Promise<LanguageModel> {
-    const model = base.attach(lora({ rank: 4, alpha: 6, targets: "all-linear" }));
+  async function adapted(settings = {}): Promise<LanguageModel> {
+    const model = base.attach(lora({ rank: 4, alpha: 6, targets: "all-linear", ...settings }));
     const { tensors } = await readSafetensors(join(folder, "adapter", "adapter_model.safetensors"));
     const { parameters } = model.adapter!;
     assert.equal(tensors.size, parameters.names.length);
@@ -44,9 +44,13 @@ describe("training against PyTorch", function () {
   }
 
   /** Trains as the reference was trained; clipped at a norm between those of its gradients, which some exceed. */
-  async function agrees(name: "lora" | "full", model: LanguageModel, how: Partial<TrainOptions>) {
+  async function agrees(
+    name: "lora" | "loraplus" | "full",
+    model: LanguageModel,
+    how: Partial<TrainOptions>,
+  ) {
     const rates =
-      name === "lora"
+      name !== "full"
         ? { learningRate: 1e-2, maxGradientNorm: 1.1 }
         : { learningRate: 1e-3, maxGradientNorm: 4 };
     const settings = { data, steps: 5, weightDecay: 0.1, display: false, ...rates, ...how };
@@ -80,6 +84,10 @@ describe("training against PyTorch", function () {
 
   it("gives the same when the examples are packed into one row", async () => {
     await agrees("lora", await adapted(), { batchSize: 1, packing: true });
+  });
+
+  it("gives the same losses and adapter after five steps of LoRA+, whose B decays faster too", async () => {
+    await agrees("loraplus", await adapted({ loraPlusRatio: 8 }), { batchSize: 4 });
   });
 
   it("gives the same losses and weights after five steps of full fine-tuning", async () => {

@@ -2,8 +2,10 @@
 
 Usage: python optimizer_reference.py OUT
 
+LoRA+ is the LoRA of the same start, with PEFT's optimizer for it.
+
 Writes OUT/model (a small random Llama), OUT/adapter (a PEFT adapter with random A and B, before training) and
-OUT/reference.safetensors: for NAME in lora and full `NAME.losses` and `NAME.norms` [5], the loss of each step and the
+OUT/reference.safetensors: for NAME in lora, loraplus and full `NAME.losses` and `NAME.norms` [5], the loss of each step and the
 norm of its gradient before clipping, and the trained tensors under `NAME.trained.<name>`. OUT/examples.json has the
 examples, of which every step sees all.
 
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
+from peft.optimizers import create_loraplus_optimizer
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -60,13 +63,16 @@ for row, (prompt, completion) in enumerate(rows):
 tensors = {}
 
 
-def train(name, model, rate, longest):
+def train(name, model, rate, longest, ratio=None):
     """Every matrix decays; norms, which are vectors, do not."""
     trainable = {key: parameter for key, parameter in model.named_parameters() if parameter.requires_grad}
     matrices = [parameter for parameter in trainable.values() if parameter.ndim > 1]
     vectors = [parameter for parameter in trainable.values() if parameter.ndim == 1]
     groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=rate)
+    if ratio:
+        plus = dict(lr=rate, loraplus_lr_ratio=ratio, loraplus_weight_decay=0.1)
+        optimizer = create_loraplus_optimizer(model, torch.optim.AdamW, **plus)
     losses, norms = [], []
     for _ in range(5):
         optimizer.zero_grad()
@@ -90,6 +96,9 @@ for key, parameter in adapted.named_parameters():
     if "lora_" in key:
         parameter.data.normal_(0, 0.05)
 adapted.save_pretrained(out / "adapter")
+start = {key: value.clone() for key, value in adapted.state_dict().items()}
 train("lora", adapted, 1e-2, 1.1)
+adapted.load_state_dict(start)
+train("loraplus", adapted, 1e-2, 1.1, ratio=8)
 
 save_file(tensors, out / "reference.safetensors")
