@@ -8,6 +8,7 @@ export { type LoraAdapter, type LoraSettings, lora } from "./lora";
 export { olora } from "./olora";
 export { loadAdapter, saveAdapter } from "./peft";
 export { pissa } from "./pissa";
+export { type QaLoraAdapter, type QaLoraSettings, qalora } from "./qalora";
 export type { RankRecord } from "./rank-allocator";
 export { fromSingular, type SingularVectors, svd, svdOfProduct } from "./svd";
 export { linearLayers, type Targets } from "./targets";

@@ -32,6 +32,9 @@ export interface LowRankSettings {
   modulesToSave: readonly string[];
 }
 
+/** What a method without modules that are trained whole has of it. */
+export type UpdateSettings = Omit<LowRankSettings, "modulesToSave">;
+
 /** A target's update with its places in the parameters. */
 export interface LowRankPair extends TargetShape {
   /** Parameter names of A [rank, in] and B [out, rank]. */
@@ -43,7 +46,7 @@ export interface LowRankPair extends TargetShape {
 }
 
 /** @throws for settings out of range, in the name of the method */
-export function checkLowRank(method: string, settings: LowRankSettings): void {
+export function checkLowRank(method: string, settings: UpdateSettings): void {
   const { rank, alpha, dropout, rankPattern, alphaPattern } = settings;
   for (const r of [rank, ...Object.values(rankPattern)]) {
     if (!Number.isInteger(r) || r < 1)
@@ -79,7 +82,7 @@ export const scaleOf = (rank: number, alpha: number, rsLoRA: boolean): number =>
 export function lowRankPairs(
   method: string,
   base: Base,
-  settings: LowRankSettings,
+  settings: UpdateSettings,
   { embeddings = false }: { embeddings?: boolean } = {},
 ): LowRankPair[] {
   const { rank, alpha, targets, rsLoRA, rankPattern, alphaPattern } = settings;

@@ -3,6 +3,6 @@ export { type Compiled, compile } from "./compile";
 export { type Device, type DeviceReport, device } from "./device";
 export { type EagerReport, eager } from "./eager";
 export { type DType, sizeOf, type TypedArray } from "./graph";
-export { crossEntropy, matMul4bit, rmsNorm, rotate, softmaxAttention, swiglu } from "./ops";
+export { crossEntropy, matMul4bit, matMulInt4, rmsNorm, rotate, softmaxAttention, swiglu } from "./ops";
 export { type HostArray, type InputSpec, Program, type Tensors, type TraceOptions, trace } from "./program";
 export { drawSeed, generator, Random } from "./random";

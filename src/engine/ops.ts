@@ -3,7 +3,13 @@
  * chain, and inside `compile` as the kernel; the gradients are written out, which also makes them shorter than tfjs's.
  */
 import * as tf from "@tensorflow/tfjs";
-import { absmaxOf, dequantize4bit, type Quantized4bit } from "../quantize";
+import {
+  absmaxOf,
+  dequantize4bit,
+  dequantizeInt4,
+  type Quantized4bit,
+  type QuantizedInt4,
+} from "../quantize";
 import { emitKernel, isTracing } from "./backend";
 
 /** A function of tensors with its own gradient: what `forward` saves is what `backward` gets, in the same order. */
@@ -186,4 +192,46 @@ export function matMul4bit(x: tf.Tensor2D, w: Quantized4bit): tf.Tensor2D {
       return tf.matMul(dy as tf.Tensor2D, matrix as tf.Tensor2D);
     },
   );
+}
+
+/** The zero point that ONNX Runtime's product takes for granted. */
+const MIDDLE = 8;
+
+/**
+ * x·Wᵀ of a frozen matrix of 4-bit integers w = s·(q − z) with a scale and a zero point for each group of inputs (Xu et
+ * al., arXiv:2309.14717, eq. 1). The gradient goes to x alone: dx = dy·W.
+ *
+ * A zero point moves all weights of its group by one amount, so it meets the group's inputs only in their sum. With
+ * w = s·(q − 8) + s·(8 − z) the product is one with whole zero points, for which there is an operator, and a small one with
+ * the sums of x over groups. Compiled, W stays in 4 bits, as in `matMul4bit`, with codes of its own for each direction.
+ * @param x [n, in]
+ * @param w [out, in], its groups of 16, 32, 64, 128 or 256
+ */
+export function matMulInt4(x: tf.Tensor2D, w: QuantizedInt4): tf.Tensor2D {
+  const { shape, groupSize, packed, scales, zeros } = w;
+  const [out, inputs] = shape;
+  if (inputs !== x.shape[1]) {
+    throw new Error(`matMulInt4: expected a matrix [out, ${x.shape[1]}] for x [${x.shape}], got [${shape}]`);
+  }
+  if (![16, 32, 64, 128, 256].includes(groupSize)) {
+    throw new Error(`matMulInt4: expected groups of 16, 32, 64, 128 or 256 inputs, got ${groupSize}`);
+  }
+  const centred = () =>
+    tf.tensor2d(dequantizeInt4({ ...w, zeros: zeros.map(() => MIDDLE) }).data, [out, inputs]);
+  const attributes = { packed, scales, shape, groupSize };
+  const product = withGradient<tf.Tensor2D>(
+    [x],
+    (_, x) =>
+      isTracing()
+        ? emitKernel("MatMulInt4", { x: x! }, attributes)
+        : tf.matMul(x! as tf.Tensor2D, centred(), false, true),
+    (dy) => {
+      const matrix = isTracing() ? emitKernel("DequantizeInt4", { after: dy }, attributes) : centred();
+      return tf.matMul(dy as tf.Tensor2D, matrix as tf.Tensor2D);
+    },
+  );
+  const groups = inputs / groupSize;
+  const sums = tf.sum(tf.reshape(x, [-1, groups, groupSize]), 2) as tf.Tensor2D;
+  const offsets = zeros.map((zero, g) => scales[g]! * (MIDDLE - zero));
+  return tf.add(product, tf.matMul(sums, tf.tensor2d(offsets, [out, groups]), false, true));
 }

@@ -10,14 +10,12 @@ import {
   eager,
   type HostArray,
   type InputSpec,
-  matMul4bit,
   sizeOf,
   type Tensors,
   type TraceOptions,
   type TypedArray,
   trace,
 } from "../engine";
-import type { Settings4bit } from "../quantize";
 import type { Adapter, AdapterContext, Method } from "./adapter";
 import type { ModelConfig } from "./config";
 import { capacityFor } from "./decoder";
@@ -31,7 +29,7 @@ import {
 } from "./generate";
 import { readModelFolder, resolveModelFolder, writeModelFolder } from "./load";
 import { ProgramCache } from "./programs";
-import { QuantizedWeight, quantizeWeights } from "./quantized";
+import { type QuantizationSettings, QuantizedWeight, quantizeWeights } from "./quantized";
 import type { FloatFormat } from "./safetensors";
 import type { Tokenizer } from "./tokenizer";
 import { baseLayers, hiddenStates, type Layers, logits } from "./transformer";
@@ -149,10 +147,11 @@ export class LanguageModel {
   /**
    * This model with the matrices of its layers in 4 bits; embedding, head, norms and biases stay as they are. The codes
    * are what is in memory, forward and backward, so an adapter attached to it is trained as in QLoRA (Dettmers et al.,
-   * arXiv:2305.14314). NF4 in blocks of 64 unless the settings say otherwise. transformers: `BitsAndBytesConfig`.
+   * arXiv:2305.14314). NF4 in blocks of 64 unless the settings say otherwise; `{ type: "int4" }` for the group-wise
+   * integers of QA-LoRA. transformers: `BitsAndBytesConfig`.
    * @throws when adapters are attached: they belong to the weights as they are
    */
-  quantize(settings: Partial<Settings4bit> = {}): LanguageModel {
+  quantize(settings: QuantizationSettings = {}): LanguageModel {
     if (this.adapters.size > 0) {
       throw new Error(
         `quantize: ${[...this.adapters.keys()].join(", ")} would belong to other weights; merge() or detach() first.`,
@@ -204,7 +203,7 @@ export class LanguageModel {
     };
     const base = baseLayers(config, weight, (name, x) => {
       const array = held(name);
-      if (array instanceof QuantizedWeight) return matMul4bit(x, array.quantized);
+      if (array instanceof QuantizedWeight) return array.product(x);
       return tf.matMul(x, weight(name) as tf.Tensor2D, false, true);
     });
     if (!adapter) return base;

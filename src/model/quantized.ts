@@ -2,42 +2,89 @@
  * Weights held in 4 bits. To code that asks for values such a weight is an array like any other, dequantized at each
  * question; the products of a forward pass ask for its codes.
  */
-import type { HostArray } from "../engine";
-import { bytes4bit, dequantize4bit, type Quantized4bit, quantize4bit, type Settings4bit } from "../quantize";
+import type * as tf from "@tensorflow/tfjs";
+import { type HostArray, matMul4bit, matMulInt4 } from "../engine";
+import {
+  bytes4bit,
+  bytesInt4,
+  dequantize4bit,
+  dequantizeInt4,
+  type Quantized4bit,
+  type QuantizedInt4,
+  quantize4bit,
+  quantizeInt4,
+  type Settings4bit,
+} from "../quantize";
+
+/** Group-wise integers, which QA-LoRA trains on, in place of a codebook. */
+export interface SettingsInt4 {
+  type: "int4";
+  /** How many inputs of a row share a scale and a zero point: 16, 32, 64, 128 or 256; 32 by default. */
+  groupSize?: number;
+}
+
+export type QuantizationSettings = Partial<Settings4bit> | SettingsInt4;
+
+type Quantized = Quantized4bit | QuantizedInt4;
+const isInt4 = (quantized: Quantized): quantized is QuantizedInt4 => "zeros" in quantized;
 
 export class QuantizedWeight implements HostArray {
   readonly shape: number[];
   readonly dtype = "float32";
-  readonly #quantized: Quantized4bit;
+  readonly #quantized: Quantized;
 
-  constructor(quantized: Quantized4bit) {
+  constructor(quantized: Quantized) {
     this.shape = quantized.shape;
     this.#quantized = quantized;
   }
 
-  get quantized(): Quantized4bit {
+  get quantized(): Quantized {
     return this.#quantized;
+  }
+
+  /** The group-wise integers, where it is held as such. */
+  get int4(): QuantizedInt4 | undefined {
+    return isInt4(this.#quantized) ? this.#quantized : undefined;
+  }
+
+  /** Bytes that it occupies. */
+  get bytes(): number {
+    const quantized = this.#quantized;
+    return isInt4(quantized) ? bytesInt4(quantized) : bytes4bit(quantized);
   }
 
   /** The values, a new float32 array each time. */
   get data(): Float32Array {
-    return dequantize4bit(this.#quantized).data;
+    const quantized = this.#quantized;
+    return (isInt4(quantized) ? dequantizeInt4(quantized) : dequantize4bit(quantized)).data;
+  }
+
+  /** x·Wᵀ of x [n, in], from the codes. */
+  product(x: tf.Tensor2D): tf.Tensor2D {
+    const quantized = this.#quantized;
+    return isInt4(quantized) ? matMulInt4(x, quantized) : matMul4bit(x, quantized);
   }
 }
 
 /** Bytes that a weight occupies as it is held. */
 export const bytesHeld = (weight: HostArray): number =>
-  weight instanceof QuantizedWeight ? bytes4bit(weight.quantized) : weight.data.byteLength;
+  weight instanceof QuantizedWeight ? weight.bytes : weight.data.byteLength;
+
+/** A matrix in 4 bits. */
+export function quantizeWeight(weight: HostArray, settings: QuantizationSettings): QuantizedWeight {
+  if (settings.type !== "int4") return new QuantizedWeight(quantize4bit(weight, settings));
+  return new QuantizedWeight(quantizeInt4(weight, settings.groupSize));
+}
 
 /** The matrices inside the layers in 4 bits; the embedding, the head, norms and biases as they were. */
 export function quantizeWeights(
   weights: ReadonlyMap<string, HostArray>,
-  settings: Partial<Settings4bit>,
+  settings: QuantizationSettings,
 ): Map<string, HostArray> {
   return new Map(
     [...weights].map(([name, weight]) => {
       const inside = name.startsWith("model.layers.") && weight.shape.length === 2;
-      return [name, inside ? new QuantizedWeight(quantize4bit(weight, settings)) : weight];
+      return [name, inside ? quantizeWeight(weight, settings) : weight];
     }),
   );
 }

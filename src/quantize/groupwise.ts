@@ -62,6 +62,10 @@ export function quantizeInt4({ data, shape }: FloatArray, groupSize = 32): Quant
   return { shape: [out, inputs], groupSize, packed, scales, zeros };
 }
 
+/** Bytes that a quantized matrix occupies: codes, scales and zero points. */
+export const bytesInt4 = ({ packed, scales, zeros }: QuantizedInt4): number =>
+  packed.byteLength + scales.byteLength + zeros.byteLength;
+
 /** scale · (q − zero), float32 [out, in]. */
 export function dequantizeInt4({ shape, groupSize, packed, scales, zeros }: QuantizedInt4) {
   const data = new Float32Array(shape[0] * shape[1]);

@@ -51,7 +51,7 @@ describe("training against PyTorch", function () {
   ) {
     const rates =
       name !== "full"
-        ? { learningRate: 1e-2, maxGradientNorm: 1.1 }
+        ? { learningRate: 1e-2, maxGradientNorm: name === "lora" ? 1.1 : 1.6 }
         : { learningRate: 1e-3, maxGradientNorm: 4 };
     const settings = { data, steps: 5, weightDecay: 0.1, display: false, ...rates, ...how };
     const values = () =>
@@ -63,7 +63,7 @@ describe("training against PyTorch", function () {
     assert.ok(relativeError(losses, reference("losses")) < 1e-4, `losses ${losses}`);
     assert.ok(relativeError(norms, reference("norms")) < 1e-3, `norms ${norms}`);
     const clipped = norms.filter((norm) => norm > rates.maxGradientNorm).length;
-    assert.ok(clipped > 0 && clipped < 5, `${clipped} of 5 steps are clipped`);
+    assert.ok(clipped > 0 && clipped < 5, `${clipped} of 5 steps are clipped: ${norms}`);
     const trained = [...expected.keys()].filter((key) => key.startsWith(`${name}.trained.`));
     assert.equal(trained.length, before.size);
     for (const [key, after] of values()) {

@@ -99,6 +99,6 @@ adapted.save_pretrained(out / "adapter")
 start = {key: value.clone() for key, value in adapted.state_dict().items()}
 train("lora", adapted, 1e-2, 1.1)
 adapted.load_state_dict(start)
-train("loraplus", adapted, 1e-2, 1.1, ratio=8)
+train("loraplus", adapted, 1e-2, 1.6, ratio=8)
 
 save_file(tensors, out / "reference.safetensors")

@@ -47,6 +47,26 @@ function product4bit(g: Graph, x: Value, m: number, { packed, absmax, type, bloc
   return g.op("MatMulBnb4", [x, ...constants], { shape: [n, m], dtype: "float32" }, attributes, CONTRIB);
 }
 
+/** x [n, k]·Wᵀ for W [m, k] of 4-bit integers with zero point 8; the same codes, cut into other rows, are other matrices. */
+function productInt4(g: Graph, x: Value, m: number, { packed, scales, groupSize }: Attrs): Value {
+  const [n, k] = x.shape as [number, number];
+  const constants = [
+    g.constant(packed, [m, k / groupSize, groupSize / 2], "uint8"),
+    g.constant(scales, [scales.length], "float32"),
+  ];
+  const attributes = { K: k, N: m, bits: 4, block_size: groupSize };
+  return g.op("MatMulNBits", [x, ...constants], { shape: [n, m], dtype: "float32" }, attributes, CONTRIB);
+}
+
+/** The identity [n, n] as a value that is computed, from an element of `after`: a constant would be folded with W. */
+function lateIdentity(g: Graph, after: Value, n: number): Value {
+  const some = slice(g, reshape(g, after, [sizeOf(after.shape), 1]), [0, 0], [1, 1]);
+  const equal = g.op("Equal", [some, some], { shape: [1, 1], dtype: "bool" });
+  const ones = Float32Array.from({ length: n * n }, (_, i) => (i % (n + 1) === 0 ? 1 : 0));
+  const constant = g.constant(ones, [n, n], "float32");
+  return g.op("Where", [equal, constant, constant], constant);
+}
+
 export const fused: Record<string, Emit> = {
   /** x / √(mean(x²) + ε) · weight over the last axis. */
   RmsNorm: (g, { x, weight }, { epsilon }) =>
@@ -81,12 +101,17 @@ export const fused: Record<string, Emit> = {
   Dequantize4bit: (g, { after }, attrs) => {
     const size = sizeOf(attrs.shape);
     const width = [8, 4, 2].find((n) => size % n === 0) ?? 1;
-    const some = slice(g, reshape(g, after!, [sizeOf(after!.shape), 1]), [0, 0], [1, 1]);
-    const equal = g.op("Equal", [some, some], { shape: [1, 1], dtype: "bool" });
-    const ones = Float32Array.from({ length: width * width }, (_, i) => (i % (width + 1) === 0 ? 1 : 0));
-    const constant = g.constant(ones, [width, width], "float32");
-    const identity = g.op("Where", [equal, constant, constant], constant);
-    const columns = product4bit(g, identity, size / width, attrs);
+    const columns = product4bit(g, lateIdentity(g, after!, width), size / width, attrs);
+    return reshape(g, transpose(g, columns, [1, 0]), attrs.shape);
+  },
+
+  /** x·Wᵀ with zero points of 8. */
+  MatMulInt4: (g, { x }, attrs) => productInt4(g, x!, attrs.shape[0], attrs),
+
+  /** W with zero points of 8, as above: the product of the identity with W read as a matrix of one group a row. */
+  DequantizeInt4: (g, { after }, attrs) => {
+    const rows = sizeOf(attrs.shape) / attrs.groupSize;
+    const columns = productInt4(g, lateIdentity(g, after!, attrs.groupSize), rows, attrs);
     return reshape(g, transpose(g, columns, [1, 0]), attrs.shape);
   },
 };

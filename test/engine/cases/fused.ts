@@ -1,7 +1,21 @@
 /** The engine's own operators, each beside the tfjs chain that defines it. */
 import * as tf from "@tensorflow/tfjs";
-import { crossEntropy, matMul4bit, rmsNorm, rotate, softmaxAttention, swiglu } from "../../../src/engine";
-import { dequantize4bit, type Quantized4bit, quantize4bit } from "../../../src/quantize";
+import {
+  crossEntropy,
+  matMul4bit,
+  matMulInt4,
+  rmsNorm,
+  rotate,
+  softmaxAttention,
+  swiglu,
+} from "../../../src/engine";
+import {
+  dequantize4bit,
+  dequantizeInt4,
+  type Quantized4bit,
+  quantize4bit,
+  quantizeInt4,
+} from "../../../src/quantize";
 import type { Case, Draw, Sample } from "../check";
 
 interface Definition {
@@ -53,7 +67,28 @@ const product4bit = (type: Quantized4bit["type"], doubleQuantization: boolean): 
   },
 });
 
+/** A matrix of integers for inputs of this width, some of whose groups are far from zero. */
+function matrixInt4(width: number, groupSize: number) {
+  const shape = [width + 5, width];
+  const data = Float32Array.from(
+    { length: shape[0]! * width },
+    (_, i) => Math.sin(i * i) + (i % 3 === 0 ? 1 : 0),
+  );
+  return quantizeInt4({ data, shape }, groupSize);
+}
+const productInt4 = (groupSize: number): Definition => ({
+  name: `matMulInt4 in groups of ${groupSize}`,
+  inputs: (d) => [d.floats([d.pick(1, 3, 20), groupSize * d.pick(1, 2, 3)])],
+  operator: (x) => matMulInt4(x, matrixInt4(x.shape[1], groupSize)),
+  chain: (x) => {
+    const w = dequantizeInt4(matrixInt4(x.shape[1], groupSize));
+    return tf.matMul(x, tf.tensor(w.data, w.shape), false, true);
+  },
+});
+
 export const definitions: Definition[] = [
+  productInt4(16),
+  productInt4(32),
   product4bit("nf4", false),
   product4bit("fp4", false),
   product4bit("nf4", true),
