@@ -19,6 +19,16 @@ END_OF_TEXT = "<|endoftext|>"
 VOCABULARY = 4096
 CONTEXT = 256
 
+# "User: …\nAssistant: …<|endoftext|>User: …": plain words, since the base models have seen no chat and have no tokens for
+# its roles. What the assistant says, its end included, is marked as its own.
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] | capitalize + ':' }}"
+    "{% if message['role'] == 'assistant' %}"
+    "{% generation %}{{ ' ' + message['content'] + eos_token }}{% endgeneration %}"
+    "{% else %}{{ ' ' + message['content'] + '\\n' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
+)
+
 
 def documents(path):
     return path.read_text().split(END_OF_TEXT)[:-1]
@@ -63,6 +73,7 @@ def main():
         "pad_token": END_OF_TEXT,
         "clean_up_tokenization_spaces": False,
         "model_max_length": CONTEXT,
+        "chat_template": CHAT_TEMPLATE,
     }
     (out / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
 

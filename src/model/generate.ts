@@ -3,6 +3,7 @@
  * a stop string appears, or there is no room left. Text is handed out as it grows, whole characters at a time.
  */
 import { generator } from "../engine";
+import type { Message } from "./chat";
 import { capacityFor, type Decodable, Decoder } from "./decoder";
 import { checkSampling, type SamplingOptions, sample } from "./sample";
 import type { StreamDecoder, Tokenizer } from "./tokenizer";
@@ -34,6 +35,9 @@ export class Generation {
   ) {}
 }
 
+/** What is to be continued: a text, token ids, or a conversation of which the assistant's next turn is asked for. */
+export type Prompt = string | number[] | readonly Message[];
+
 /** A model that generates text, not only token ids. */
 export interface TextModel extends Decodable {
   readonly tokenizer: Tokenizer;
@@ -41,12 +45,12 @@ export interface TextModel extends Decodable {
 
 /**
  * Continues a text.
- * @param prompt text, or token ids
+ * @param prompt text, token ids, or a conversation, which the tokenizer's chat template turns into a text
  * @throws for an empty prompt, one that fills the context, and sampling settings outside their range
  */
 export async function generate(
   model: TextModel,
-  prompt: string | number[],
+  prompt: Prompt,
   options: GenerateOptions = {},
 ): Promise<Generation> {
   const pieces = stream(model, prompt, options);
@@ -62,7 +66,7 @@ export async function generate(
  */
 export async function* stream(
   model: TextModel,
-  prompt: string | number[],
+  prompt: Prompt,
   options: GenerateOptions = {},
 ): AsyncGenerator<string, Generation> {
   const ids = promptIds(model, prompt);
@@ -86,7 +90,7 @@ export async function* stream(
  */
 export async function generateBatch(
   model: TextModel,
-  prompts: (string | number[])[],
+  prompts: readonly Prompt[],
   options: Omit<GenerateOptions, "onText"> = {},
 ): Promise<Generation[]> {
   const ids = prompts.map((prompt) => promptIds(model, prompt));
@@ -209,8 +213,12 @@ class Writer {
   }
 }
 
-function promptIds(model: TextModel, prompt: string | number[]): number[] {
-  return typeof prompt === "string" ? model.tokenizer.encode(prompt) : prompt;
+/** Token ids of a prompt. */
+export function promptIds({ tokenizer }: Pick<TextModel, "tokenizer">, prompt: Prompt): number[] {
+  if (typeof prompt === "string") return tokenizer.encode(prompt);
+  if (typeof prompt[0] !== "object") return prompt as number[];
+  const text = tokenizer.applyChatTemplate(prompt as readonly Message[], { addGenerationPrompt: true });
+  return tokenizer.encode(text, { special: false });
 }
 
 function checkPrompt(ids: number[], contextLength: number, vocabSize: number): void {

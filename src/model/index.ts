@@ -1,5 +1,6 @@
 /** A language model: its files, its forward pass, its tokenizer, and the texts it writes. */
 export type { Adapter, AdapterContext, Base, Method, TrainingPart } from "./adapter";
+export type { Message } from "./chat";
 export { configToJson, type ModelConfig, parseConfig, type RopeScaling } from "./config";
 export { capacityFor, type Decodable, Decoder } from "./decoder";
 export {
@@ -7,6 +8,7 @@ export {
   Generation,
   generate,
   generateBatch,
+  type Prompt,
   stream,
   type TextModel,
 } from "./generate";

@@ -25,6 +25,7 @@ import {
   type Generation,
   generate,
   generateBatch,
+  type Prompt,
   stream,
 } from "./generate";
 import { readModelFolder, resolveModelFolder, writeModelFolder } from "./load";
@@ -288,21 +289,21 @@ export class LanguageModel {
     return { data, shape: [rows.length, seq, vocabSize], dtype: "float32" };
   }
 
-  /** Continues a text. See `GenerateOptions`; the defaults are greedy. */
-  generate(prompt: string | number[], options: GenerateOptions = {}): Promise<Generation> {
+  /** Continues a text or a conversation. See `GenerateOptions`; the defaults are greedy. */
+  generate(prompt: Prompt, options: GenerateOptions = {}): Promise<Generation> {
     return generate(this, prompt, options);
   }
 
   /** Continues several texts at once, each as `generate` would: much faster than one by one. */
   generateBatch(
-    prompts: (string | number[])[],
+    prompts: readonly Prompt[],
     options: Omit<GenerateOptions, "onText"> = {},
   ): Promise<Generation[]> {
     return generateBatch(this, prompts, options);
   }
 
   /** Continues a text piece by piece: `for await (const piece of model.stream("Once upon a time")) …` */
-  stream(prompt: string | number[], options: GenerateOptions = {}): AsyncGenerator<string, Generation> {
+  stream(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<string, Generation> {
     return stream(this, prompt, options);
   }
 

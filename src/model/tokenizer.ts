@@ -4,6 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type ChatTemplate, chatTemplateOf, type Message } from "./chat";
 import type { ModelConfig } from "./config";
 import { parseJson } from "./files";
 
@@ -22,7 +23,7 @@ const { Tokenizer: HubTokenizer } = require("@huggingface/tokenizers") as {
   Tokenizer: new (tokenizer: object, config: object) => HubTokenizer;
 };
 
-const FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"];
+const FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"];
 
 /** Reads a model folder's tokenizer. Token ids that tokenizer_config.json does not name are taken from the model. */
 export async function loadTokenizer(folder: string, config?: ModelConfig): Promise<Tokenizer> {
@@ -53,6 +54,7 @@ export class Tokenizer {
   readonly eosIds: number[];
   readonly padId?: number;
   private readonly hub: HubTokenizer;
+  private template?: ChatTemplate;
 
   /** @param files name → content of tokenizer.json and, optionally, tokenizer_config.json; kept for writing them back */
   constructor(
@@ -95,6 +97,54 @@ export class Tokenizer {
     const known = [...ids].filter((id) => this.token(id) !== undefined);
     if (known.length === 0) return "";
     return this.hub.decode(known, { skip_special_tokens: !special, clean_up_tokenization_spaces: false });
+  }
+
+  /**
+   * Writes a conversation as the text that a chat model reads, by the template that comes with the tokenizer. Its special
+   * tokens are part of the text: `encode` it with `{ special: false }`. transformers: `apply_chat_template`.
+   * @param addGenerationPrompt whether it ends with what stands before an assistant's turn, for the model to go on
+   * @throws without a template, and for what is no conversation or none that the template takes
+   */
+  applyChatTemplate(
+    messages: readonly Message[],
+    { addGenerationPrompt = false }: { addGenerationPrompt?: boolean } = {},
+  ): string {
+    return this.chatTemplate.render(messages, addGenerationPrompt);
+  }
+
+  /**
+   * Token ids of a conversation, and which of them the assistant is to say: its words and, where the template has one, the
+   * token that ends its turn. Where the words and what stands before them share a token, it counts as the assistant's.
+   * @throws what `applyChatTemplate` throws
+   */
+  encodeChat(messages: readonly Message[]): { ids: number[]; assistant: boolean[] } {
+    const { text, spans } = this.chatTemplate.spans(messages);
+    const ids = this.encode(text, { special: false });
+    /** How many tokens stand wholly before a place in the text. */
+    const tokensBefore = (place: number) => {
+      const before = this.encode(text.slice(0, place), { special: false });
+      const parted = before.findIndex((id, i) => id !== ids[i]);
+      return parted < 0 ? before.length : parted;
+    };
+    const assistant = ids.map(() => false);
+    for (const [begin, end] of spans) {
+      const [first, after] = [tokensBefore(begin), tokensBefore(end)];
+      // What a template writes behind the token that ends the turn, such as a line break, nobody says.
+      const last = ids.slice(first, after).findLastIndex((id) => this.eosIds.includes(id));
+      assistant.fill(true, first, last < 0 ? after : first + last + 1);
+    }
+    return { ids, assistant };
+  }
+
+  private get chatTemplate(): ChatTemplate {
+    this.template ??= chatTemplateOf(this.files);
+    if (!this.template) {
+      throw new Error(
+        "This tokenizer has no chat template: its tokenizer_config.json has no chat_template, and there is no " +
+          "chat_template.jinja beside it. Add one, or write the prompt and the completion as texts.",
+      );
+    }
+    return this.template;
   }
 
   /** The vocabulary's spelling of a token, such as "Ġthe". */

@@ -5,11 +5,16 @@
  * answer are supervised (by default); only where a prediction is supervised does the model compute logits at all.
  */
 import { generator } from "../engine";
+import type { Message } from "../model/chat";
 import type { Tokenizer } from "../model/tokenizer";
 
-/** A prompt with the completion to learn, a plain text to learn as a whole, or tokens to learn just as they are. */
+/**
+ * A prompt with the completion to learn, a conversation of which the assistant's turns are learned, a plain text to learn
+ * as a whole, or tokens to learn just as they are.
+ */
 export type Example =
   | { prompt: string; completion: string }
+  | { messages: readonly Message[] }
   | { text: string }
   | { ids: readonly number[] }
   | string;
@@ -31,11 +36,11 @@ export const supervised = ({ ids, from, mask }: Sequence): number =>
   mask ? mask.filter((learned, i) => learned && i >= from).length : ids.length - 1 - from;
 
 /**
- * Tokenizes examples; each ends with the end-of-text token.
+ * Tokenizes examples; each ends with the end-of-text token, but for conversations, which end as their template says.
  * @param tokenizer may be absent when all examples are token ids
  * @param context the most predictions of an example
  * @param vocabSize when given, ids must be below it
- * @param completionOnly whether only the completion is supervised
+ * @param completionOnly whether only completions and the assistant's turns are supervised
  * @throws for an empty list, and for an example that is malformed, longer than `context`, or without a token to predict
  *   (names it)
  */
@@ -49,7 +54,7 @@ export function encode(
   }
   if (examples.length === 0) throw new Error("The training data is empty: expected at least one example.");
   return examples.map((example, i) => {
-    const { ids, from, shown } = tokens(tokenizer, example, i);
+    const { ids, from, mask, shown } = tokens(tokenizer, example, i);
     const unknown = vocabSize === undefined ? undefined : ids.find((id) => id >= vocabSize);
     if (unknown !== undefined) {
       throw new Error(
@@ -62,7 +67,7 @@ export function encode(
           "Shorten it, or cut long texts with chunks().",
       );
     }
-    const sequence = { ids, from: completionOnly ? from : 0 };
+    const sequence = completionOnly ? { ids, from, ...(mask && { mask }) } : { ids, from: 0 };
     if (supervised(sequence) < 1) throw new Error(`Example ${i} (${shown}) has no token to predict.`);
     return sequence;
   });
@@ -87,24 +92,46 @@ function tokens(tokenizer: Tokenizer | undefined, example: Example, i: number): 
     const list = Array.from(ids as number[]);
     return { ids: list, from: 0, shown: `[${list.slice(0, 8)}]` };
   }
+  if (typeof example === "object" && example !== null && "messages" in example) {
+    return conversation(textTokenizer(tokenizer, i), example.messages, i);
+  }
   const [prompt, completion] = parts(example);
   if (typeof prompt !== "string" || typeof completion !== "string") {
     throw new Error(
-      `Example ${i} is ${JSON.stringify(example)}: expected a text, { text }, { ids } or { prompt, completion }.`,
+      `Example ${i} is ${JSON.stringify(example)}: expected a text, { text }, { ids }, { messages } or { prompt, completion }.`,
     );
   }
-  if (!tokenizer) {
-    throw new Error(
-      `Example ${i} is a text, and the model has no tokenizer: its folder has no tokenizer.json. Give token ids, { ids }.`,
-    );
-  }
-  const promptIds = prompt === "" ? [] : tokenizer.encode(prompt);
-  const completionIds = tokenizer.encode(completion, { special: prompt === "" });
+  const words = textTokenizer(tokenizer, i);
+  const promptIds = prompt === "" ? [] : words.encode(prompt);
+  const completionIds = words.encode(completion, { special: prompt === "" });
   return {
-    ids: [...promptIds, ...completionIds, ...tokenizer.eosIds.slice(0, 1)],
+    ids: [...promptIds, ...completionIds, ...words.eosIds.slice(0, 1)],
     from: Math.max(0, promptIds.length - 1),
     shown: JSON.stringify((prompt + completion).slice(0, 40)),
   };
+}
+
+/** The tokenizer, or why there must be one. */
+function textTokenizer(tokenizer: Tokenizer | undefined, i: number): Tokenizer {
+  if (tokenizer) return tokenizer;
+  throw new Error(
+    `Example ${i} is a text, and the model has no tokenizer: its folder has no tokenizer.json. Give token ids, { ids }.`,
+  );
+}
+
+function conversation(
+  tokenizer: Tokenizer,
+  messages: readonly Message[],
+  i: number,
+): Sequence & { shown: string } {
+  try {
+    const { ids, assistant } = tokenizer.encodeChat(messages);
+    // A prediction is of the token after its place.
+    const mask = assistant.slice(1);
+    return { ids, from: 0, mask, shown: JSON.stringify(messages[0]!.content.slice(0, 40)) };
+  } catch (error) {
+    throw new Error(`Example ${i}: ${(error as Error).message}`);
+  }
 }
 
 /** Prompt and completion; not strings where the example is malformed, as a cell without type checks can make it. */

@@ -74,6 +74,23 @@ describe("encode", () => {
     );
   });
 
+  it("supervises of a conversation the assistant's turns alone, or everything when asked to", () => {
+    const template =
+      "{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}";
+    const chatting = new Tokenizer(new Map([...tokenizer.files, ["chat_template.jinja", template]]));
+    const turn = (role: string, content: string) => ({ role, content });
+    const messages = [turn("user", "ab"), turn("assistant", "c"), turn("user", "d"), turn("assistant", "ef")];
+    const [masked] = encode(chatting, [{ messages }], { context: 32 });
+    const targets = (s: Sequence) => batch([[s]], 16, supervised(s), false).targets;
+    assert.deepEqual(masked!.ids, [...bytes("abc"), END, ...bytes("def"), END]);
+    assert.deepEqual([...targets(masked!)], [...bytes("c"), END, ...bytes("ef"), END]);
+    const [all] = encode(chatting, [{ messages }], { context: 32, completionOnly: false });
+    assert.deepEqual([...targets(all!)], all!.ids.slice(1));
+    const none = () => encode(chatting, [{ messages: messages.slice(0, 1) }], { context: 32 });
+    assert.throws(none, /Example 0 \("ab"\) has no token to predict/);
+    assert.throws(() => encode(tokenizer, [{ messages }], { context: 32 }), /Example 0: .*no chat template/);
+  });
+
   it("needs no tokenizer for token ids, and says so where it does", () => {
     assert.deepEqual(encode(undefined, [{ ids: [5, 6] }], { context: 32 }), [{ ids: [5, 6], from: 0 }]);
     assert.throws(() => encode(undefined, ["ab"], { context: 32 }), /Example 0 is a text[\s\S]*no tokenizer/);

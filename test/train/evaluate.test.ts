@@ -8,7 +8,7 @@ const END = 0;
 const bytes = (text: string) => [...Buffer.from(text)].map((byte) => 1 + byte);
 
 /** Of many lengths, so that batches have different shapes; seven, so that the last batch has room left. */
-const EXAMPLES: Example[] = [
+const EXAMPLES: Exclude<Example, { messages: unknown }>[] = [
   { prompt: "one and one?", completion: " two" },
   "short",
   { prompt: "q", completion: "" },
