@@ -125,9 +125,11 @@ export class KernelClient {
     return this.controlRequest("interrupt_request");
   }
 
-  /** Sends a message that nothing is awaited of. */
-  notify(type: string, content: object): Promise<void> {
-    return this.send(this.shell, this.message(type, content));
+  /** Sends a message that gets no reply. @returns its id */
+  async notify(type: string, content: object, buffers: Buffer[] = []): Promise<string> {
+    const message = { ...this.message(type, content), buffers };
+    await this.send(this.shell, message);
+    return message.header.msg_id;
   }
 
   /** Sends frames as they are, well formed or not. */

@@ -5,8 +5,9 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
-import type { CommMessage, FromChild } from "./ipc";
-import type { Runner } from "./run";
+import { inspect } from "node:util";
+import { CALLBACKS, type CommMessage, type FromChild } from "./ipc";
+import { Run, type Runner } from "./run";
 
 type Data = Record<string, unknown>;
 type OnMessage = (data: any, buffers: Uint8Array[]) => unknown;
@@ -95,20 +96,26 @@ export class Comms {
   };
 
   /** Handles a message of the front end. */
-  receive(request: string, message: CommMessage): void {
+  receive(request: string, received: CommMessage): void {
+    // With memory of their own, so that `new Float32Array(bytes.buffer)` is what was sent.
+    const message = { ...received, buffers: received.buffers.map((bytes) => new Uint8Array(bytes)) };
     this.request = request;
     try {
       if (message.kind === "open") this.receiveOpen(message);
       else this.comms.get(message.id)?.receive(message);
     } finally {
       this.request = undefined;
-      this.post({ type: "handled", request });
+      // After what the callbacks put off, as `interact` does to skip values that are out of date.
+      setImmediate(() => this.post({ type: "handled", request }));
     }
   }
 
   send(kind: CommMessage["kind"], id: string, data: Data, attachments: Attachments, target?: string): void {
     const { metadata = {}, buffers = [] } = attachments;
-    const bytes = buffers.map((view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+    const bytes = buffers.map((view) => {
+      if (ArrayBuffer.isView(view)) return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+      throw new TypeError(`comm: expected typed arrays as buffers, got ${inspect(view)}`);
+    });
     const cell = this.request ?? this.runner.caller?.cell ?? "";
     this.post({ type: "comm", cell, comm: { kind, id, target, data, metadata, buffers: bytes } });
   }
@@ -122,7 +129,8 @@ export class Comms {
     const here = AsyncLocalStorage.snapshot();
     return (...args) =>
       here(() => {
-        const run = this.runner.caller!.forCallback();
+        // A page may ask for the widgets' states before any cell has run.
+        const run = this.runner.caller?.forCallback() ?? new Run(CALLBACKS, "", false);
         try {
           const result = this.runner.callback(run, () => callback(...args));
           if (result instanceof Promise) result.catch(this.report);

@@ -5,6 +5,7 @@
  * well in a terminal. It is drawn ten times a second at most: it costs the loop next to nothing.
  */
 import { randomUUID } from "node:crypto";
+import { inspect } from "node:util";
 import { escapeHtml } from "./values";
 
 const PAUSE_MS = 100;
@@ -20,17 +21,24 @@ type Display = (value: unknown, options: { id: string }) => void;
 
 export function createProgress(display: Display) {
   return (items: Items, options: ProgressOptions = {}): Items => {
-    if (Symbol.asyncIterator in items)
-      return asynchronous(items, new Bar(display, total(items, options), options));
-    if (Symbol.iterator in items) return synchronous(items, new Bar(display, total(items, options), options));
-    throw new TypeError("progress: expected something that can be iterated, such as an array");
+    const bar = () => new Bar(display, total(items, options), options);
+    if (can(items, Symbol.asyncIterator)) return asynchronous(items as AsyncIterable<unknown>, bar());
+    if (can(items, Symbol.iterator)) return synchronous(items as Iterable<unknown>, bar());
+    throw new TypeError(
+      `progress: expected something that can be iterated, such as an array, got ${inspect(items)}`,
+    );
   };
 }
 
+function can(items: any, iterate: symbol): boolean {
+  return typeof items?.[iterate] === "function";
+}
+
 /** How many items there are to be, if that can be known. */
-function total(items: any, options: ProgressOptions): number | undefined {
-  const known = [options.total, items.length, items.size].find((count) => typeof count === "number");
-  return known as number | undefined;
+function total(items: any, { total: given }: ProgressOptions): number | undefined {
+  if (given !== undefined && !(Number.isInteger(given) && given >= 0))
+    throw new RangeError(`progress: total should be an integer of at least 0, got ${inspect(given)}`);
+  return [given, items.length, items.size].find((count) => typeof count === "number");
 }
 
 function* synchronous(items: Iterable<unknown>, bar: Bar): Generator {

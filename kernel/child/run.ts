@@ -122,16 +122,27 @@ export class Runner {
     try {
       const value = this.owner.run(run, body);
       if (value instanceof Promise) {
-        const forget = () => void this.callbacks.delete(run);
+        const forget = () => {
+          this.callbacks.delete(run);
+          this.rest();
+        };
         this.callbacks.set(run, value.then(forget, forget));
       }
       return value;
     } finally {
       if (isAlone) {
         this.isCallingBack = false;
-        this.thread.end(this.stopping.size > 0);
+        this.rest();
       }
     }
+  }
+
+  /** While no cell runs, an interrupt is for the callbacks under way, if any. */
+  private rest(): void {
+    if (this.running || this.isCallingBack) return;
+    const othersStop = this.stopping.size > 0;
+    this.thread.end(othersStop);
+    if (this.callbacks.size) this.thread.begin(CALLBACKS, othersStop);
   }
 
   /** Tells an asynchronous callback to end, and ends it at its next loop or await if it does not listen. */
@@ -162,7 +173,7 @@ export class Runner {
     } finally {
       this.running = undefined;
       if (run.interrupted && body) this.watchBody(run, body);
-      this.thread.end(this.stopping.size > 0);
+      this.rest();
       if (this.thread.isSignalled(run.run) && !isBroken) takeSignal();
     }
   }
@@ -205,7 +216,7 @@ export class Runner {
     this.stopping.add(run);
     const ended = () => {
       this.stopping.delete(run);
-      if (this.stopping.size === 0 && !this.running) this.thread.end(false);
+      if (this.stopping.size === 0) this.rest();
     };
     body.then(ended, ended);
   }

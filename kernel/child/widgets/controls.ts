@@ -44,16 +44,20 @@ export type Options = readonly unknown[] | Readonly<Record<string, unknown>>;
 /** One of several options, each with a label; the front end knows the labels alone. */
 export class Dropdown extends Widget {
   private values: readonly unknown[];
+  /** The value that listeners know of. */
+  private toldValue: unknown;
 
   constructor(comms: Comms, model: Model, { options = [], value, ...others }: State = {}) {
     const { labels, values } = labelled(options as Options);
     const index = value === undefined ? (values.length ? 0 : null) : indexOf(values, labels, value);
     super(comms, model, { ...others, _options_labels: labels, index });
     this.values = values;
+    this.toldValue = this.value;
   }
 
   get value(): unknown {
-    return this.valueAt(this.state.index);
+    const { index } = this.state as { index: number | null };
+    return index === null ? null : this.values[index];
   }
 
   set value(value: unknown) {
@@ -73,12 +77,17 @@ export class Dropdown extends Widget {
     this.set({ _options_labels: labels, index: kept >= 0 ? kept : values.length ? 0 : null });
   }
 
-  override onChange(callback: (value: any, previous: any) => unknown, property = "value"): () => void {
-    if (property !== "value") return super.onChange(callback, property);
-    return super.onChange(
-      (index, previous) => callback(this.valueAt(index), this.valueAt(previous)),
-      "index",
-    );
+  /** The same index may be another value, when the options change. */
+  protected override notify(changed: string[], before: State): void {
+    super.notify(changed, before);
+    const [value, previous] = [this.value, this.toldValue];
+    this.toldValue = value;
+    if (!isDeepStrictEqual(value, previous)) this.call("value", value, previous);
+  }
+
+  protected override told(): State {
+    const { index: _, ...others } = super.told();
+    return { ...others, options: this.state._options_labels, value: this.value };
   }
 
   protected override fit(state: State): State {
@@ -86,10 +95,6 @@ export class Dropdown extends Widget {
     const { index } = state as { index: number | null };
     const isOption = index === null || (index >= 0 && index < count);
     return isOption ? state : { ...state, index: this.state.index };
-  }
-
-  private valueAt(index: unknown): unknown {
-    return index === null ? null : this.values[index as number];
   }
 }
 
@@ -154,6 +159,14 @@ export class Output extends Widget {
   /** Adds a value below what is there. */
   append(value: unknown): void {
     this.capture(() => (globalThis as any).display(value));
+  }
+
+  /** The text of what it holds. */
+  override toString(): string {
+    const texts = this.area.outputs.map((output) =>
+      output.kind === "text" ? output.text : `${output.data["text/plain"]}\n`,
+    );
+    return texts.join("").trimEnd() || super.toString();
   }
 
   /** Empties the widget; with `wait`, when the next output arrives. */

@@ -7,7 +7,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
-import { isDeepStrictEqual } from "node:util";
+import { inspect, isDeepStrictEqual } from "node:util";
 import type { MimeBundle } from "../../protocol/messages";
 import { Capture, type Captured, captured } from "../capture";
 import { describeError } from "../errors";
@@ -29,6 +29,8 @@ export function createInteract(
   make: Make,
 ): Interact {
   return (fn, controls) => {
+    if (typeof fn !== "function")
+      throw new TypeError(`interact: expected a function first, got ${inspect(fn)}`);
     const widgets = Object.entries(controls).map(
       ([name, given]) => [name, control(name, given, make)] as const,
     );
@@ -89,11 +91,11 @@ class Latest {
 
   /** The values have changed. */
   renew(): void {
-    const { going } = this;
-    if (!going) return void this.here(() => this.again());
     if (this.isWanted) return;
     this.isWanted = true;
-    setTimeout(() => this.stop(going), GRACE_MS - (performance.now() - this.started));
+    const { going } = this;
+    if (going) setTimeout(() => this.stop(going), GRACE_MS - (performance.now() - this.started));
+    else setImmediate(() => this.here(() => this.again())); // changes that have arrived already come first
   }
 
   private stop(going: Going): void {
@@ -110,7 +112,7 @@ class Latest {
       if (result instanceof Promise) await result;
     } catch (error) {
       const text = describeError(error).traceback.join("\n");
-      going.capture.take({ type: "display", cell: "", data: { "text/plain": text }, update: false });
+      going.capture.take({ type: "stream", cell: "", name: "stderr", text });
     }
     this.end(going);
   }
@@ -151,6 +153,11 @@ class Latest {
 
 const EMPTY: MimeBundle = { "text/plain": "", "text/html": "" };
 
+/** Printed text as a display, in the look of its stream where the front end knows that. */
+function textBundle({ name, text }: { name: string; text: string }): MimeBundle {
+  return { "text/plain": text, ...(name === "stderr" && { "application/vnd.jupyter.stderr": text }) };
+}
+
 /** Displays one below the other, each updated in place. */
 class Place {
   private readonly displays: { id: string; data: MimeBundle }[] = [];
@@ -162,7 +169,7 @@ class Place {
 
   show(outputs: readonly Captured[]): void {
     outputs.forEach((output, i) => {
-      this.put(i, output.kind === "text" ? { "text/plain": output.text } : output.data);
+      this.put(i, output.kind === "text" ? textBundle(output) : output.data);
     });
   }
 

@@ -46,12 +46,12 @@ export class Widget {
     const { layout, style, ...own } = options;
     this.model = model;
     this.state = structuredClone(model.state);
+    const changes = this.checked(own);
+    this.state = this.fit({ ...this.state, ...changes }, changes);
     if (model.module !== "base" && !model.name.endsWith("Style")) {
       this.state.layout = part(comms, layoutModel, layout);
       if (model.style) this.state.style = part(comms, styleModels[model.style]!, style);
     }
-    const changes = this.checked(own);
-    this.state = this.fit({ ...this.state, ...changes }, changes);
     this.comm = comms.open(
       TARGET,
       { state: this.fullState(), buffer_paths: [] },
@@ -85,7 +85,7 @@ export class Widget {
 
   /** Changes properties and tells the front end. */
   set(changes: State): void {
-    this.apply(this.checked(changes), false);
+    this.apply(this.checked(changes));
   }
 
   /** The whole state, as it is sent. */
@@ -93,22 +93,27 @@ export class Widget {
     return serialized({ ...modelNames(this.model), ...this.state }) as State;
   }
 
+  /** The view of the widget; where there are no widgets, or no more this one, a text. */
   [DISPLAY](): Record<string, unknown> {
-    return {
-      "text/plain": this.toString(),
-      "application/vnd.jupyter.widget-view+json": { version_major: 2, version_minor: 0, model_id: this.id },
-    };
+    const view = { version_major: 2, version_minor: 0, model_id: this.id };
+    const text = { "text/plain": this.toString() };
+    return this.comm.isOpen ? { ...text, "application/vnd.jupyter.widget-view+json": view } : text;
   }
 
   /** The name and what differs from the model's defaults. */
   toString(): string {
-    const shown = Object.entries(this.state).filter(
+    const shown = Object.entries(this.told()).map(
+      ([name, value]) => `${name}: ${inspect(value, { depth: 3, breakLength: Infinity })}`,
+    );
+    return `${this.model.name}(${shown.join(", ")})`;
+  }
+
+  /** What the widget's text tells of it. */
+  protected told(): State {
+    const entries = Object.entries(this.state).filter(
       ([key, value]) => !/^(_|layout$|style$)/.test(key) && !isDeepStrictEqual(value, this.model.state[key]),
     );
-    const text = shown.map(
-      ([key, value]) => `${camel(key)}: ${inspect(value, { depth: 3, breakLength: Infinity })}`,
-    );
-    return `${this.model.name}(${text.join(", ")})`;
+    return Object.fromEntries(entries.map(([key, value]) => [camel(key), value]));
   }
 
   [inspect.custom](): string {
@@ -131,7 +136,7 @@ export class Widget {
   private receive(data: any): void {
     if (data?.method === "update" && isRecord(data.state)) {
       this.send("echo_update", data.state);
-      this.apply(this.known(data.state), true);
+      this.apply(this.known(data.state), data.state);
     } else if (data?.method === "request_state") this.send("update", this.fullState());
     else if (data?.method === "custom") this.onCustom(data.content);
     else throw new TypeError(`${this.model.name}: the front end sent a message without a known method`);
@@ -141,15 +146,16 @@ export class Widget {
     if (this.comm.isOpen) this.comm.send({ method, state: serialized(state), buffer_paths: [] });
   }
 
-  private apply(changes: State, fromFrontEnd: boolean): void {
+  /** @param there what a front end has just made of its own state */
+  private apply(changes: State, there: State = {}): void {
     const before = this.state;
     const after = this.fit({ ...before, ...changes }, changes);
     const isNew = (key: string) => !isDeepStrictEqual(serialized(after[key]), serialized(before[key]));
     const changed = Object.keys(after).filter(isNew);
     this.state = after;
-    const there = (key: string) => (fromFrontEnd && key in changes ? changes[key] : before[key]);
+    const seen: State = { ...before, ...there };
     const keys = Object.keys(after).filter(
-      (key) => !isDeepStrictEqual(serialized(after[key]), serialized(there(key))),
+      (key) => !isDeepStrictEqual(serialized(after[key]), serialized(seen[key])),
     );
     if (keys.length) this.send("update", Object.fromEntries(keys.map((key) => [key, after[key]])));
     this.notify(changed, before);
@@ -157,9 +163,13 @@ export class Widget {
 
   /** Tells the listeners of properties that changed. */
   protected notify(changed: string[], before: State): void {
-    for (const key of changed)
-      for (const { property, callback } of [...this.listeners])
-        if (snake(property) === key) callback(this.state[key], before[key]);
+    for (const key of changed) this.call(key, this.state[key], before[key]);
+  }
+
+  /** Calls the listeners of a property. */
+  protected call(key: string, value: unknown, previous: unknown): void {
+    for (const { property, callback } of [...this.listeners])
+      if (snake(property) === key) callback(value, previous);
   }
 
   /** A front end's changes: of properties that this model has, as the right types; others are left out. */
@@ -250,7 +260,7 @@ function isPlain(value: unknown): boolean {
 }
 
 function isRecord(value: unknown): value is State {
-  return Object.prototype.toString.call(value) === "[object Object]" && !Array.isArray(value);
+  return Object.prototype.toString.call(value) === "[object Object]";
 }
 
 /** Widgets inside a value become references. */
