@@ -1,5 +1,7 @@
-/** What things cost and how large they are: parameters, memory. */
+/** What things cost, and what adapters are inside: parameters, memory, spectra, intruder dimensions. */
 export { type Architecture, catalogueNames } from "./catalogue";
 export { COMPUTERS, type Computer, type Fit } from "./hardware";
+export { IntruderReport, type IntruderSettings, type Intruders, intruders } from "./intruders";
 export type { MemoryTerm, PlanMethod, PlanSettings } from "./memory";
 export { Plan, type Plannable, Plans, plan, plans } from "./plan";
+export { effectiveRank, energy, principalAngles, rankFor, Spectra, type Spectrum, spectra } from "./spectra";

@@ -1,0 +1,76 @@
+/** What an adapter changes: ΔW = W′ − W of each weight matrix, in factors where it has them. */
+import type { LoraAdapter } from "../adapters/lora";
+import { type SingularVectors, svd, svdOfProduct } from "../adapters/svd";
+import type { HostArray } from "../engine";
+import type { Adapter, Base } from "../model/adapter";
+
+/** A changed matrix. Shapes are the weight's own, [out, in]. */
+export interface Update {
+  /** Module path, such as "model.layers.0.self_attn.q_proj". */
+  path: string;
+  /** W */
+  before: HostArray;
+  /** ΔW = b·a, [out, r] and [r, in], where the method keeps it so. */
+  factors?: { b: HostArray; a: HostArray };
+  /** ΔW; of factors it is formed anew at each call. */
+  delta(): HostArray;
+}
+
+/** A model, or anything with weights and an adapter in use. */
+export interface Adapted extends Base {
+  adapter?: Adapter;
+}
+
+/**
+ * The matrices that the adapter in use changes, in the order of the forward pass; embeddings are left out, whose rows are
+ * looked up and not multiplied with.
+ * @throws when no adapter is in use, and for a method that cannot be folded into the weights
+ */
+export function updatesOf(model: Adapted): Update[] {
+  const { adapter, weights } = model;
+  if (!adapter)
+    throw new Error(
+      "There is no adapter in use, so nothing is changed: attach one, or choose one with use().",
+    );
+  const ordinary = adapter.portable?.(model) ?? adapter;
+  if (ordinary.method === "lora") return lowRankUpdates(model, ordinary as LoraAdapter);
+  return [...adapter.merged(model)].flatMap(([name, after]): Update[] => {
+    const before = weights.get(name);
+    const isMatrix =
+      before?.shape.length === 2 && name.endsWith(".weight") && !name.endsWith("embed_tokens.weight");
+    if (!isMatrix) return [];
+    return [{ path: name.replace(/\.weight$/, ""), before, delta: () => difference(after, before) }];
+  });
+}
+
+function lowRankUpdates({ weights }: Adapted, { pairs, parameters, delta }: LoraAdapter): Update[] {
+  return pairs
+    .filter(({ embedding }) => !embedding)
+    .map(({ path, a, b, scale }) => {
+      const up = parameters.get(b);
+      const factors = {
+        a: parameters.get(a),
+        b: { ...up, data: (up.data as Float32Array).map((x) => scale * x) },
+      };
+      return { path, before: weights.get(`${path}.weight`)!, factors, delta: () => delta(path) };
+    });
+}
+
+function difference(after: HostArray, before: HostArray): HostArray {
+  const w = before.data;
+  return { ...after, data: (after.data as Float32Array).map((x, i) => x - w[i]!) };
+}
+
+/** The singular values of ΔW with their vectors: from the factors, never forming the matrix, where there are factors. */
+export function svdOfUpdate({ factors, delta }: Update, count?: number): SingularVectors {
+  return factors ? svdOfProduct(factors.b, factors.a, count) : svd(delta(), count);
+}
+
+const decompositions = new WeakMap<HostArray, SingularVectors>();
+
+/** All singular values of a frozen weight with their vectors; computed once for each. */
+export function svdOfWeight(weight: HostArray): SingularVectors {
+  let known = decompositions.get(weight);
+  if (!known) decompositions.set(weight, (known = svd(weight)));
+  return known;
+}

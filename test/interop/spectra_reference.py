@@ -1,0 +1,50 @@
+"""What numpy and scipy say of an adapter: singular values of its updates, principal angles, intruder dimensions.
+
+Usage: python spectra_reference.py OUT
+
+Writes OUT/model (a small random Llama), OUT/adapter (a PEFT LoRA adapter with random values) and OUT/reference.json, for
+each changed matrix by its path: `values` of B·A·s, `angles` between the 3 strongest left directions of the update and of
+the weight (scipy.linalg.subspace_angles, ascending), and `closest`, for each of the 6 strongest left singular vectors of
+W + B·A·s the largest |cosine| with a left singular vector of W, as Shuttleworth et al. define intruder dimensions by.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from peft import LoraConfig, get_peft_model
+from scipy.linalg import subspace_angles
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+
+out = Path(sys.argv[1])
+torch.manual_seed(0)
+LlamaForCausalLM(LlamaConfig(
+    hidden_size=48, num_attention_heads=4, num_key_value_heads=2, intermediate_size=80, num_hidden_layers=2,
+    vocab_size=64, max_position_embeddings=64, eos_token_id=0, bos_token_id=0, initializer_range=0.1,
+)).save_pretrained(out / "model")
+targets = ["q_proj", "k_proj", "up_proj", "down_proj"]
+base = AutoModelForCausalLM.from_pretrained(out / "model")
+model = get_peft_model(base, LoraConfig(r=4, lora_alpha=6, target_modules=targets))
+for parameter in model.parameters():
+    if parameter.requires_grad:
+        torch.nn.init.normal_(parameter, std=0.2)
+model.save_pretrained(out / "adapter")
+
+reference = {}
+for path, module in model.base_model.model.named_modules():
+    if not hasattr(module, "get_delta_weight") or not module.lora_A:
+        continue
+    w = module.base_layer.weight.detach().double().numpy()
+    a, b = (m["default"].weight.detach().double().numpy() for m in (module.lora_A, module.lora_B))
+    delta = module.scaling["default"] * b @ a
+    u, values, _ = np.linalg.svd(delta, full_matrices=False)
+    x, _, _ = np.linalg.svd(w, full_matrices=False)
+    tuned, _, _ = np.linalg.svd(w + delta, full_matrices=False)
+    reference[path] = {
+        "values": values[:4].tolist(),
+        "angles": sorted(subspace_angles(u[:, :3], x[:, :3]).tolist()),
+        "closest": np.abs(tuned[:, :6].T @ x).max(axis=1).tolist(),
+    }
+(out / "reference.json").write_text(json.dumps(reference))

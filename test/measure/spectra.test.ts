@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { full, lora } from "../../src/adapters";
+import { effectiveRank, energy, intruders, principalAngles, rankFor, spectra } from "../../src/measure";
+import { alignment, alignmentWithAll } from "../../src/measure/spectra";
+import { svdOfUpdate, updatesOf } from "../../src/measure/updates";
+import { tinyModel } from "../display/models";
+
+const near = (got: number, want: number, by = 1e-9) =>
+  assert.ok(Math.abs(got - want) <= by, `${got}, expected ${want}`);
+
+/** A LoRA of rank 2 on q_proj whose B is set by hand. */
+function student() {
+  const model = tinyModel().attach(lora({ rank: 2, targets: ["q_proj"] }));
+  const { parameters } = model.adapter!;
+  for (const name of parameters.names.filter((n) => n.includes("lora_B")))
+    parameters.set(
+      name,
+      Array.from({ length: 32 }, (_, i) => Math.sin(i + 1) / 5),
+    );
+  return model;
+}
+
+describe("a spectrum", () => {
+  it("has the effective rank of as many equal values, and less of unequal ones", () => {
+    near(effectiveRank([2, 2, 2, 2]), 4);
+    near(effectiveRank([5]), 1);
+    near(effectiveRank([0, 0]), 0);
+    // p = 3/4 and 1/4: exp(−¾ ln ¾ − ¼ ln ¼) = 4/3^(3/4)
+    near(effectiveRank([3, 1]), 4 / 3 ** 0.75);
+  });
+
+  it("holds energy in its squares, and is cut at the fewest values that hold a part of it", () => {
+    assert.deepEqual(energy([2, 1, 1]), [4 / 6, 5 / 6, 1]);
+    assert.equal(rankFor([2, 1, 1], 4 / 6), 1);
+    assert.equal(rankFor([2, 1, 1], 0.9), 3);
+    assert.equal(rankFor([3, 0], 1), 1);
+  });
+
+  it("is the same from the factors of an update as from the whole matrix", () => {
+    for (const update of updatesOf(student())) {
+      const fromFactors = svdOfUpdate(update).values;
+      const fromMatrix = svdOfUpdate({ ...update, factors: undefined }, 2).values;
+      fromFactors.forEach((value, i) => {
+        near(value, fromMatrix[i]!, 1e-6);
+      });
+    }
+  });
+
+  it("is known for each changed matrix, with its norm in parts of the weight's", () => {
+    const model = student();
+    const { all, mostChanged } = spectra(model);
+    assert.deepEqual(
+      all.map(({ path }) => path),
+      ["model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.q_proj"],
+    );
+    for (const [i, { norm, relativeNorm, values, rank90 }] of all.entries()) {
+      const { before, delta } = updatesOf(model)[i]!;
+      near(norm, Math.hypot(...(delta().data as Float32Array)), 1e-5);
+      near(relativeNorm, norm / Math.hypot(...(before.data as Float32Array)), 1e-5);
+      assert.equal(values.length, 2);
+      assert.ok(rank90 === 1 || rank90 === 2);
+    }
+    assert.ok(mostChanged[0]!.relativeNorm >= mostChanged[1]!.relativeNorm);
+  });
+
+  it("is zero before training, and full fine-tuning has one for every matrix", () => {
+    for (const { norm, effectiveRank } of spectra(tinyModel().attach(lora({ rank: 2 }))).all)
+      assert.deepEqual([norm, effectiveRank], [0, 0]);
+    const model = tinyModel().attach(full());
+    model.adapter!.parameters.flat = model.adapter!.parameters.flat.map((x, i) => x + 1e-3 * Math.cos(i));
+    const { all } = spectra(model);
+    assert.equal(all.length, 2 * 7);
+    for (const { path, values } of all) assert.ok(values[0]! > 0, path);
+  });
+
+  it("cannot be had without an adapter in use", () => {
+    assert.throws(() => spectra(tinyModel()), /no adapter in use, so nothing is changed: attach one/);
+  });
+});
+
+describe("directions", () => {
+  it("of W lie wholly within W's own, whatever the update", () => {
+    for (const update of updatesOf(student())) {
+      // q_proj is square: its left vectors are a basis, so the squares of the cosines add up to 1.
+      for (const row of alignmentWithAll(update))
+        near(
+          row.reduce((sum, cosine) => sum + cosine ** 2, 0),
+          1,
+          1e-6,
+        );
+      assert.equal(alignment(update, 3).length, 2);
+      assert.equal(alignment(update, 3)[0]!.length, 3);
+    }
+  });
+
+  it("have angles: 0 where subspaces meet, π/2 where they are orthogonal, 45° between x and x + y", () => {
+    const [x, y, z] = [
+      [1, 0, 0],
+      [0, 1, 0],
+      [0, 0, 1],
+    ] as const;
+    const angles = principalAngles([x, y], [y, z]);
+    near(angles[0]!, 0, 1e-7);
+    near(angles[1]!, Math.PI / 2);
+    near(principalAngles([x], [[1, 1, 0]])[0]!, Math.PI / 4);
+    assert.throws(
+      () => principalAngles([x], [[1, 2]]),
+      /vectors of one length, got 1 and 1 vectors of 3, 2 elements/,
+    );
+  });
+});
+
+describe("intruder dimensions", () => {
+  it("are none where nothing changed: each direction is one of the weight's own", () => {
+    const report = intruders(tinyModel().attach(lora({ rank: 2 })), { k: 4 });
+    for (const { closest, control } of report.all) {
+      for (const cosine of [...closest, ...control]) near(cosine, 1, 1e-6);
+    }
+    assert.deepEqual([report.count, report.controlCount], [0, 0]);
+  });
+
+  it("appear when a new direction outweighs the old ones, and ε decides which count", () => {
+    const model = student();
+    const { parameters } = model.adapter!;
+    // Many times the weight: the strongest directions of the sum are the update's.
+    for (const name of parameters.names)
+      parameters.set(
+        name,
+        Array.from(parameters.get(name).data, (x) => 30 * x),
+      );
+    const report = intruders(model, { k: 2, epsilon: 0.9 });
+    const { closest } = report.all[0]!;
+    assert.equal(report.count, report.all.flatMap((of) => of.closest).filter((c) => c < 0.9).length);
+    assert.ok(Math.min(...closest) < 0.9);
+    assert.equal(report.at(1e-6).count, 0);
+    assert.equal(report.at(1).count, 4);
+  });
+
+  it("of random directions are what chance gives in so few dimensions", () => {
+    const report = intruders(student(), { k: 4 });
+    // The largest of 16 squared cosines that add up to 1 is at least 1/16, and its root's mean is well below 1.
+    const { random } = report.all[0]!;
+    assert.equal(random.length, 100);
+    for (const cosine of random) assert.ok(cosine >= 0.25 - 1e-9 && cosine <= 1);
+    assert.ok(report.randomCount > 0 && report.randomCount < 8);
+  });
+
+  it("repeat with the same seed", () => {
+    const control = (seed: number) => intruders(student(), { k: 2, seed }).all[0]!.control;
+    assert.deepEqual(control(3), control(3));
+    assert.notDeepEqual(control(3), control(4));
+  });
+
+  it("need k and ε in range", () => {
+    assert.throws(() => intruders(student(), { k: 0 }), /k must be a whole number from 1, got 0/);
+    assert.throws(() => intruders(student(), { epsilon: 0 }), /epsilon must be above 0 and at most 1, got 0/);
+  });
+});
