@@ -3,7 +3,9 @@
  * and runs become displayable, `run.curves` and `run.table` appear, and runs are shown while they go on.
  */
 import type { DataFrame } from "danfojs-node";
+import { IntruderReport } from "../measure/intruders";
 import { Plan, Plans } from "../measure/plan";
+import { Spectra } from "../measure/spectra";
 import { Generation } from "../model/generate";
 import { LanguageModel } from "../model/language-model";
 import { Run } from "../train/run";
@@ -11,10 +13,12 @@ import { attach, DISPLAY, type Displayable } from "./bundle";
 import { curves } from "./curves";
 import type { Figure } from "./figure";
 import { generationBundle } from "./generation";
+import { intruderFigure } from "./intruders";
 import { showRunsLive } from "./live";
 import { modelCard } from "./model-card";
 import { planBundle, plansFigure } from "./plan";
 import { runTable } from "./run-table";
+import { changeMap, energyCurves } from "./spectra";
 
 declare module "../model/language-model" {
   interface LanguageModel extends Displayable {}
@@ -32,6 +36,22 @@ declare module "../measure/plan" {
   }
 }
 
+declare module "../measure/spectra" {
+  interface Spectra extends Displayable {
+    /** ‖ΔW‖/‖W‖ by layer and module, a heat map. */
+    readonly figure: Figure;
+    /** How much of ‖ΔW‖² the k strongest directions hold. */
+    readonly energyCurves: Figure;
+  }
+}
+
+declare module "../measure/intruders" {
+  interface IntruderReport extends Displayable {
+    /** Intruders against ε, with both comparisons. */
+    readonly figure: Figure;
+  }
+}
+
 declare module "../train/run" {
   interface Run extends Displayable {
     /** The training curve, a Plotly figure. */
@@ -45,25 +65,23 @@ attach(LanguageModel.prototype, modelCard);
 attach(Generation.prototype, generationBundle);
 attach(Plan.prototype, planBundle);
 attach(Plans.prototype, (plans) => plans.figure[DISPLAY]());
-Object.defineProperty(Plans.prototype, "figure", {
-  configurable: true,
-  get(this: Plans) {
-    return plansFigure(this);
-  },
-});
+property(Plans.prototype, "figure", plansFigure);
+attach(Spectra.prototype, (spectra) => spectra.figure[DISPLAY]());
+property(Spectra.prototype, "figure", changeMap);
+property(Spectra.prototype, "energyCurves", energyCurves);
+attach(IntruderReport.prototype, (report) => report.figure[DISPLAY]());
+property(IntruderReport.prototype, "figure", intruderFigure);
 attach(Run.prototype, (run) => run.curves[DISPLAY]());
-Object.defineProperties(Run.prototype, {
-  curves: {
-    configurable: true,
-    get(this: Run) {
-      return curves(this);
-    },
-  },
-  table: {
-    configurable: true,
-    get(this: Run) {
-      return runTable(this);
-    },
-  },
-});
+property(Run.prototype, "curves", (run) => curves(run));
+property(Run.prototype, "table", runTable);
 showRunsLive();
+
+/** Gives objects of a class a property that is made when it is asked for. */
+function property<T extends object>(prototype: T, name: keyof T & string, make: (value: T) => unknown): void {
+  Object.defineProperty(prototype, name, {
+    configurable: true,
+    get(this: T) {
+      return make(this);
+    },
+  });
+}

@@ -5,4 +5,5 @@ export { DISPLAY, type Displayable, type MimeBundle } from "./bundle";
 export { check } from "./check";
 export { curves, type Runs } from "./curves";
 export { COLOURS, Figure, type Trace } from "./figure";
+export { matrixMap } from "./matrices";
 export { type Countable, type ModuleRow, ParameterTable, parameterTable } from "./parameter-table";

@@ -70,7 +70,7 @@ const decompositions = new WeakMap<HostArray, SingularVectors>();
 
 /** All singular values of a frozen weight with their vectors; computed once for each. */
 export function svdOfWeight(weight: HostArray): SingularVectors {
-  let known = decompositions.get(weight);
-  if (!known) decompositions.set(weight, (known = svd(weight)));
+  const known = decompositions.get(weight) ?? svd(weight);
+  decompositions.set(weight, known);
   return known;
 }

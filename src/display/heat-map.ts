@@ -1,0 +1,130 @@
+/** Heat maps: values by row and column, in colours that every kind of colour vision can order. */
+import { short } from "../measure/format";
+import { Figure } from "./figure";
+import { type Content, escapeHtml, type Html, html } from "./html";
+
+export interface HeatMap {
+  title: string;
+  /** rows × columns; null where there is nothing. */
+  values: readonly (readonly (number | null)[])[];
+  rows: readonly string[];
+  columns: readonly string[];
+  axes: { x: string; y: string; value: string };
+  /** What to say of a cell besides its value, on hover; a list for each cell. */
+  notes?: readonly (readonly string[])[];
+  /** Values about zero, of both signs: zero gets the colour in the middle. */
+  signed?: boolean;
+}
+
+/** Light where there is little, dark where there is much, as in print; grey-blue to ochre, after Cividis (Nuñez et al., 2018). */
+const SEQUENTIAL: [number, string][] = [
+  [0, "#f1f4f8"],
+  [0.35, "#8fb3d9"],
+  [0.7, "#2f80d0"],
+  [1, "#173f66"],
+];
+const SIGNED: [number, string][] = [
+  [0, "#1f5fa5"],
+  [0.5, "#f4f4f4"],
+  [1, "#c2530f"],
+];
+
+/** @param below what follows the picture where Plotly is absent */
+export function heatMap(
+  { title, values, rows, columns, axes, notes, signed = false }: HeatMap,
+  below?: { text: string; html: Content },
+): Figure {
+  const numbers = values.flat().filter((value): value is number => value !== null && Number.isFinite(value));
+  const largest = Math.max(...numbers.map(Math.abs), 0);
+  const range = signed ? [-largest, largest] : [0, largest];
+  const scale = signed ? SIGNED : SEQUENTIAL;
+  const text = [title, below?.text].filter(Boolean).join("\n");
+  const colour = (value: number) =>
+    colourAt(scale, largest === 0 ? 0 : (value - range[0]!) / (range[1]! - range[0]!));
+  const picture = pictureOf(values, rows, columns, colour, title);
+  return new Figure(
+    [
+      {
+        type: "heatmap",
+        z: values.map((row) => row.map((value) => (value === null ? null : digits(value)))),
+        x: columns,
+        y: rows,
+        zmin: range[0],
+        zmax: range[1],
+        colorscale: scale,
+        colorbar: { title: { text: axes.value }, outlinewidth: 0 },
+        ...(notes && { text: notes, hoverinfo: "text+x+y" }),
+        hovertemplate: `${axes.y} %{y}, ${axes.x} %{x}<br>${axes.value}: %{z:.4~g}${notes ? "<br>%{text}" : ""}<extra></extra>`,
+        ...(columns.length <= 24 && { xgap: 1, ygap: 1 }),
+      },
+    ],
+    {
+      title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
+      xaxis: { title: { text: axes.x }, showgrid: false, type: "category" },
+      yaxis: { title: { text: axes.y }, showgrid: false, autorange: "reversed", type: "category" },
+    },
+    {
+      text,
+      html: html`<div class="loralab"><p>${title}</p>${picture}<p>${axes.y} down, ${axes.x} across; ${axes.value} from ${short(range[0]!)} (light) to ${short(range[1]!)} (dark).</p>${below?.html}</div>`,
+    },
+  );
+}
+
+/** The colour at a place in 0 … 1 of a scale, between the two colours around it. */
+export function colourAt(scale: readonly [number, string][], at: number): string {
+  const place = Math.min(1, Math.max(0, at));
+  const after = Math.max(
+    1,
+    scale.findIndex(([from]) => from >= place),
+  );
+  const [[from, first], [to, second]] = [scale[after - 1]!, scale[after]!];
+  const part = to === from ? 0 : (place - from) / (to - from);
+  const channel = (i: number) => {
+    const [a, b] = [first, second].map((hex) => Number.parseInt(hex.slice(1 + 2 * i, 3 + 2 * i), 16));
+    return Math.round(a! + part * (b! - a!))
+      .toString(16)
+      .padStart(2, "0");
+  };
+  return `#${channel(0)}${channel(1)}${channel(2)}`;
+}
+
+const WIDTH = 640;
+const MARGIN = { left: 80, bottom: 24 };
+
+function pictureOf(
+  values: HeatMap["values"],
+  rows: readonly string[],
+  columns: readonly string[],
+  colour: (value: number) => string,
+  alt: string,
+): Html {
+  const width = (WIDTH - MARGIN.left) / Math.max(1, columns.length);
+  const height = Math.min(24, Math.max(2, 320 / Math.max(1, rows.length)));
+  const total = rows.length * height + MARGIN.bottom;
+  const cells = values.flatMap((row, i) =>
+    row.flatMap((value, j) =>
+      value === null
+        ? []
+        : `<rect x="${(MARGIN.left + j * width).toFixed(1)}" y="${(i * height).toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" fill="${colour(value)}"/>`,
+    ),
+  );
+  // As many labels as have room.
+  const every = (count: number, room: number) => Math.max(1, Math.ceil(count / room));
+  const across = columns.flatMap((label, j) =>
+    j % every(columns.length, 10) === 0
+      ? `<text x="${(MARGIN.left + (j + 0.5) * width).toFixed(1)}" y="${total - 8}" text-anchor="middle">${escapeHtml(label)}</text>`
+      : [],
+  );
+  const down = rows.flatMap((label, i) =>
+    i % every(rows.length, 24) === 0
+      ? `<text x="${MARGIN.left - 6}" y="${((i + 0.5) * height).toFixed(1)}" dy="4" text-anchor="end">${escapeHtml(label)}</text>`
+      : [],
+  );
+  const source =
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${total}" width="${WIDTH}" height="${total}" ` +
+    `font-family="sans-serif" font-size="11" fill="#808080">${cells.join("")}${across.join("")}${down.join("")}</svg>`;
+  return html`<img src="data:image/svg+xml;base64,${Buffer.from(source).toString("base64")}" width="${WIDTH}" alt="${alt}">`;
+}
+
+/** Four digits: more would only make the notebook's file larger. */
+const digits = (x: number): number => Number(x.toPrecision(4));

@@ -1,0 +1,120 @@
+/** What an adapter changed, where, and in how many directions. */
+import { columns as aligned, percent, short } from "../measure/format";
+import { energy, type Spectra, type Spectrum } from "../measure/spectra";
+import { COLOURS, Figure } from "./figure";
+import { heatMap } from "./heat-map";
+import { html, table } from "./html";
+import { chart } from "./picture";
+
+/** "model.layers.3.self_attn.q_proj" → layer 3, q_proj; a module outside of the layers has no layer. */
+function placeOf(path: string): { layer: string; module: string } {
+  return { layer: /layers\.(\d+)\./.exec(path)?.[1] ?? "–", module: path.split(".").at(-1)! };
+}
+
+const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;
+
+/** Spectra of the modules of one kind, in the order of the forward pass. */
+function byModule(all: readonly Spectrum[]): Map<string, Spectrum[]> {
+  const groups = new Map<string, Spectrum[]>();
+  for (const spectrum of all) {
+    const { module } = placeOf(spectrum.path);
+    groups.set(module, [...(groups.get(module) ?? []), spectrum]);
+  }
+  return groups;
+}
+
+/** ‖ΔW‖/‖W‖ by layer and module. */
+export function changeMap(spectra: Spectra): Figure {
+  const { all, mostChanged } = spectra;
+  const modules = [...byModule(all).keys()];
+  const layers = [...new Set(all.map(({ path }) => placeOf(path).layer))];
+  const at = (layer: string, module: string) =>
+    all.find(({ path }) => placeOf(path).layer === layer && placeOf(path).module === module);
+  const most = mostChanged[0];
+  const title = !most
+    ? "Nothing is changed"
+    : most.norm === 0
+      ? "No matrix has changed yet: ΔW = 0 everywhere"
+      : `${placeOf(most.path).module} of layer ${placeOf(most.path).layer} changed most, by ${percent(most.relativeNorm)} of its norm`;
+  const rows = [...byModule(all)].map(([module, spectra]) => [
+    module,
+    percent(mean(spectra.map(({ relativeNorm }) => relativeNorm))),
+    short(mean(spectra.map(({ effectiveRank }) => effectiveRank))),
+    short(mean(spectra.map(({ rank90 }) => rank90))),
+  ]);
+  const heads = ["module", "‖ΔW‖/‖W‖", "effective rank", "directions for 90 %"];
+  return heatMap(
+    {
+      title,
+      values: layers
+        .map((layer) => modules.map((module) => (at(layer, module)?.relativeNorm ?? Number.NaN) * 100))
+        .map((row) => row.map((x) => (Number.isFinite(x) ? x : null))),
+      rows: layers,
+      columns: modules,
+      axes: { x: "module", y: "layer", value: "‖ΔW‖/‖W‖ (%)" },
+      notes: layers.map((layer) =>
+        modules.map((module) => {
+          const found = at(layer, module);
+          return found ? `effective rank ${short(found.effectiveRank)}, 90 % in ${found.rank90}` : "";
+        }),
+      ),
+    },
+    {
+      text: aligned([heads, ...rows], "lrrr"),
+      html: table(
+        heads.map((head, i) => ({ head, number: i > 0 })),
+        rows.map((cells) => ({ cells })),
+      ),
+    },
+  );
+}
+
+/** How much of ‖ΔW‖² the k largest directions hold, on average over the modules of a kind. */
+export function energyCurves({ all }: Spectra): Figure {
+  const groups = [...byModule(all.filter(({ norm }) => norm > 0))];
+  const series = groups.map(([module, spectra]) => {
+    const length = Math.max(...spectra.map(({ values }) => values.length));
+    const curves = spectra.map(({ values }) => energy(values));
+    return { module, held: Array.from({ length }, (_, k) => mean(curves.map((curve) => curve[k] ?? 1))) };
+  });
+  const needed = mean(all.filter(({ norm }) => norm > 0).map(({ rank90 }) => rank90));
+  const most = Math.max(...all.map(({ values }) => values.length));
+  const title =
+    series.length === 0
+      ? "No matrix has changed yet: ΔW = 0 everywhere"
+      : `90 % of the change lies in ${short(Number(needed.toFixed(1)))} directions of ${most} on average`;
+  return new Figure(
+    series.map(({ module, held }, i) => ({
+      type: "scatter",
+      mode: "lines+markers",
+      name: module,
+      x: held.map((_, k) => k + 1),
+      y: held.map((part) => Number((100 * part).toPrecision(4))),
+      line: { color: COLOURS[i % COLOURS.length], dash: i < COLOURS.length ? "solid" : "dot" },
+      hovertemplate: `${module}: %{x} directions hold %{y:.3~g} %<extra></extra>`,
+    })),
+    {
+      title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
+      xaxis: { title: { text: "directions kept, the strongest first" } },
+      yaxis: { title: { text: "energy held (%)" }, range: [0, 103] },
+    },
+    {
+      text: [
+        title,
+        aligned(
+          series.map(({ module, held }) => [module, ...held.slice(0, 8).map((part) => percent(part))]),
+          `l${"r".repeat(8)}`,
+        ),
+      ].join("\n"),
+      html: html`<div class="loralab"><p>${title}</p>${chart(
+        series.map(({ held }, i) => ({
+          points: held.map((part, k) => ({ x: k + 1, y: 100 * part })),
+          colour: COLOURS[i % COLOURS.length]!,
+          dots: true,
+        })),
+        title,
+        { x: "directions kept", y: "energy held (%)" },
+      )}<p>${series.map(({ module }, i) => html`<span style="color:${COLOURS[i % COLOURS.length]}">●</span> ${module} `)}</p></div>`,
+    },
+  );
+}
