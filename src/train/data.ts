@@ -53,55 +53,67 @@ export function encode(
     throw new Error(`The data must be a list of examples, got ${JSON.stringify(examples)?.slice(0, 80)}.`);
   }
   if (examples.length === 0) throw new Error("The training data is empty: expected at least one example.");
-  return examples.map((example, i) => {
-    const { ids, from, mask, shown } = tokens(tokenizer, example, i);
-    const unknown = vocabSize === undefined ? undefined : ids.find((id) => id >= vocabSize);
-    if (unknown !== undefined) {
-      throw new Error(
-        `Example ${i} (${shown}) has the token ${unknown}; the model's vocabulary has ${vocabSize}.`,
-      );
-    }
-    if (ids.length - 1 > context) {
-      throw new Error(
-        `Example ${i} (${shown}…) has ${ids.length} tokens; the model's context is ${context}. ` +
-          "Shorten it, or cut long texts with chunks().",
-      );
-    }
-    const sequence = completionOnly ? { ids, from, ...(mask && { mask }) } : { ids, from: 0 };
-    if (supervised(sequence) < 1) throw new Error(`Example ${i} (${shown}) has no token to predict.`);
-    return sequence;
-  });
+  return examples.map((example, i) =>
+    encodeOne(tokenizer, example, `Example ${i}`, { context, vocabSize, completionOnly }),
+  );
 }
 
-interface EncodeOptions {
+/** One example. @param name what errors call it */
+export function encodeOne(
+  tokenizer: Tokenizer | undefined,
+  example: Example,
+  name: string,
+  { context, vocabSize, completionOnly = true }: EncodeOptions,
+): Sequence {
+  const { ids, from, mask, shown } = tokens(tokenizer, example, name);
+  const unknown = vocabSize === undefined ? undefined : ids.find((id) => id >= vocabSize);
+  if (unknown !== undefined) {
+    throw new Error(`${name} (${shown}) has the token ${unknown}; the model's vocabulary has ${vocabSize}.`);
+  }
+  if (ids.length - 1 > context) {
+    throw new Error(
+      `${name} (${shown}…) has ${ids.length} tokens; the model's context is ${context}. ` +
+        "Shorten it, or cut long texts with chunks().",
+    );
+  }
+  const sequence = completionOnly ? { ids, from, ...(mask && { mask }) } : { ids, from: 0 };
+  if (supervised(sequence) < 1) throw new Error(`${name} (${shown}) has no token to predict.`);
+  return sequence;
+}
+
+export interface EncodeOptions {
   context: number;
   vocabSize?: number;
   completionOnly?: boolean;
 }
 
 /** An example's tokens, the place of its prompt's last one, and its beginning for messages. */
-function tokens(tokenizer: Tokenizer | undefined, example: Example, i: number): Sequence & { shown: string } {
+function tokens(
+  tokenizer: Tokenizer | undefined,
+  example: Example,
+  name: string,
+): Sequence & { shown: string } {
   if (typeof example === "object" && example !== null && "ids" in example) {
     const ids: unknown = example.ids;
     const isToken = (id: unknown) => Number.isInteger(id) && (id as number) >= 0;
     if (!(Array.isArray(ids) || ArrayBuffer.isView(ids)) || !Array.from(ids as number[]).every(isToken)) {
       throw new Error(
-        `Example ${i}: ids must be a list of token ids, whole numbers from 0, got ${JSON.stringify(ids)?.slice(0, 60)}.`,
+        `${name}: ids must be a list of token ids, whole numbers from 0, got ${JSON.stringify(ids)?.slice(0, 60)}.`,
       );
     }
     const list = Array.from(ids as number[]);
     return { ids: list, from: 0, shown: `[${list.slice(0, 8)}]` };
   }
   if (typeof example === "object" && example !== null && "messages" in example) {
-    return conversation(textTokenizer(tokenizer, i), example.messages, i);
+    return conversation(textTokenizer(tokenizer, name), example.messages, name);
   }
   const [prompt, completion] = parts(example);
   if (typeof prompt !== "string" || typeof completion !== "string") {
     throw new Error(
-      `Example ${i} is ${JSON.stringify(example)}: expected a text, { text }, { ids }, { messages } or { prompt, completion }.`,
+      `${name} is ${JSON.stringify(example)}: expected a text, { text }, { ids }, { messages } or { prompt, completion }.`,
     );
   }
-  const words = textTokenizer(tokenizer, i);
+  const words = textTokenizer(tokenizer, name);
   const promptIds = prompt === "" ? [] : words.encode(prompt);
   const completionIds = words.encode(completion, { special: prompt === "" });
   return {
@@ -112,17 +124,17 @@ function tokens(tokenizer: Tokenizer | undefined, example: Example, i: number): 
 }
 
 /** The tokenizer, or why there must be one. */
-function textTokenizer(tokenizer: Tokenizer | undefined, i: number): Tokenizer {
+function textTokenizer(tokenizer: Tokenizer | undefined, name: string): Tokenizer {
   if (tokenizer) return tokenizer;
   throw new Error(
-    `Example ${i} is a text, and the model has no tokenizer: its folder has no tokenizer.json. Give token ids, { ids }.`,
+    `${name} is a text, and the model has no tokenizer: its folder has no tokenizer.json. Give token ids, { ids }.`,
   );
 }
 
 function conversation(
   tokenizer: Tokenizer,
   messages: readonly Message[],
-  i: number,
+  name: string,
 ): Sequence & { shown: string } {
   try {
     const { ids, assistant } = tokenizer.encodeChat(messages);
@@ -130,7 +142,7 @@ function conversation(
     const mask = assistant.slice(1);
     return { ids, from: 0, mask, shown: JSON.stringify(messages[0]!.content.slice(0, 40)) };
   } catch (error) {
-    throw new Error(`Example ${i}: ${(error as Error).message}`);
+    throw new Error(`${name}: ${(error as Error).message}`);
   }
 }
 
@@ -214,30 +226,38 @@ export function batch(rows: readonly Row[], length: number, capacity: number, pa
   return { ids, places, targets, mask, count, tokens, segments, positions };
 }
 
-/** Endless rows in an order that depends on nothing but the seed: every sequence once, shuffled anew, and so on. */
-export class Rows {
-  private queue: Row[] = [];
+/** Endless items in an order that depends on nothing but the seed: all of them once, arranged anew, and so on. */
+export class Endless<T> {
+  private queue: T[] = [];
   private epochs = 0;
 
-  /** @param packedLength when given, sequences are packed into rows of this length */
+  /** @param arrange all items once */
   constructor(
-    private readonly sequences: readonly Sequence[],
     private readonly seed: number,
-    private readonly packedLength?: number,
+    private readonly arrange: (random: () => number) => readonly T[],
   ) {}
 
-  /** How many times all sequences have been begun. */
+  /** How many times all items have been begun. */
   get epoch(): number {
     return this.epochs;
   }
 
-  next(count: number): Row[] {
+  next(count: number): T[] {
     while (this.queue.length < count) {
-      const order = shuffle(this.sequences, generator(this.seed + 7919 * this.epochs++));
-      const packed = this.packedLength ? pack(order, this.packedLength) : order.map((sequence) => [sequence]);
-      this.queue.push(...packed);
+      this.queue.push(...this.arrange(generator(this.seed + 7919 * this.epochs++)));
     }
     return this.queue.splice(0, count);
+  }
+}
+
+/** Endless rows of one sequence each, or of several packed. */
+export class Rows extends Endless<Row> {
+  /** @param packedLength when given, sequences are packed into rows of this length */
+  constructor(sequences: readonly Sequence[], seed: number, packedLength?: number) {
+    super(seed, (random) => {
+      const order = shuffle(sequences, random);
+      return packedLength ? pack(order, packedLength) : order.map((sequence) => [sequence]);
+    });
   }
 }
 

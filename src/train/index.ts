@@ -2,6 +2,8 @@
 export { chunks, type Example, encode } from "./data";
 export { type EvaluateOptions, evaluateLoss } from "./evaluate";
 export type { Lesson, Material, Objective, Preparation } from "./objective";
+export { type DpoSettings, dpo } from "./objectives/dpo";
+export type { Preference } from "./objectives/pairs";
 export { type SftSettings, sft } from "./objectives/sft";
 export { observeRuns } from "./observers";
 export type { OptimizerName } from "./optimizers";
