@@ -3,6 +3,7 @@ export { type AdaloraAdapter, type AdaloraSettings, adalora } from "./adalora";
 export { type WeightChange, weightChange } from "./decomposition";
 export { type DoraAdapter, type DoraSettings, dora } from "./dora";
 export { full } from "./full";
+export { type HoulsbyAdapter, type HoulsbySettings, houlsby } from "./houlsby";
 export type { Initialisation } from "./initialisation";
 export { type LoraAdapter, type LoraSettings, lora } from "./lora";
 export { olora } from "./olora";
