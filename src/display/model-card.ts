@@ -93,12 +93,14 @@ export function modelCard(model: LanguageModel): MimeBundle {
 
 const NO_ADAPTER = "No adapter: nothing is trainable. attach(lora({ rank: 8 })) adds one.";
 
-function adapterRows({ adapters, active }: LanguageModel) {
+function adapterRows({ adapters, active, rows = [] }: LanguageModel) {
+  const rowsOf = (name: string) => rows.flatMap((of, row) => (of === name ? [row] : []));
+  const use = (name: string) => (rowsOf(name).length > 0 ? `in use by row ${rowsOf(name).join(", ")}` : "");
   return [...adapters].map(([name, adapter]) => ({
     name,
     what: describeAdapter(adapter),
     size: integer(adapter.parameters.size),
-    use: name === active ? "in use" : "",
+    use: name === active ? "in use" : use(name),
   }));
 }
 

@@ -31,6 +31,7 @@ import {
 import { readModelFolder, resolveModelFolder, writeModelFolder } from "./load";
 import { ProgramCache } from "./programs";
 import { type QuantizationSettings, QuantizedWeight, quantizeWeights } from "./quantized";
+import { rowwise } from "./rowwise";
 import type { FloatFormat } from "./safetensors";
 import type { Tokenizer } from "./tokenizer";
 import { baseLayers, hiddenStates, type Layers, logits } from "./transformer";
@@ -43,6 +44,8 @@ interface Contents {
   /** Of merged weights: the model that they were merged from. */
   unmerged?: LanguageModel;
 }
+
+type Training = Pick<AdapterContext, "random" | "penalize">;
 
 /** About what a base and a student need that generate, are evaluated and looked into. */
 const cache = new ProgramCache(16);
@@ -66,13 +69,19 @@ export class LanguageModel {
     readonly adapters: ReadonlyMap<string, Adapter> = new Map(),
     /** The name of the adapter in use. */
     readonly active?: string,
+    /** The names of the adapters in use by the row of a batch, null for the base; absent where all rows have the same. */
+    readonly rows?: readonly (string | null)[],
   ) {
     ({ name: this.name, config: this.config, weights: this.weights } = contents);
   }
 
   /** The adapter in use, if any. */
   get adapter(): Adapter | undefined {
-    return this.active === undefined ? undefined : this.adapters.get(this.active);
+    return this.named(this.active);
+  }
+
+  private named(name: string | null | undefined): Adapter | undefined {
+    return typeof name === "string" ? this.adapters.get(name) : undefined;
   }
 
   /** What `saveModel` writes; the tokenizer only where there is one. */
@@ -135,6 +144,19 @@ export class LanguageModel {
   }
 
   /**
+   * This model with an adapter for each row of a batch, so that texts with different adapters are read and continued
+   * together: `model.useByRow(["letters", null]).generateBatch([…, …])`. Batches have as many rows as there are names.
+   * Such a model is neither trained nor merged. PEFT: `adapter_names`.
+   * @param names of attached adapters, null for the base
+   * @throws for no names, and for one that is not attached
+   */
+  useByRow(names: readonly (string | null)[]): LanguageModel {
+    if (names.length === 0) throw new Error("useByRow: expected a name, or null, for each row; got none.");
+    for (const name of names) this.use(name); // for its error
+    return new LanguageModel(this.contents, this.adapters, undefined, [...names]);
+  }
+
+  /**
    * This model without an adapter; without any when no name is given, which is the base.
    * @throws for a name that is not attached
    */
@@ -194,8 +216,32 @@ export class LanguageModel {
    * @param trainable the adapter's arrays in the order of `adapter.parameters.names`; its current values by default
    * @param training given while training: what dropout draws from, and what takes terms of the loss
    */
-  layers(trainable?: tf.Tensor[], training: Pick<AdapterContext, "random" | "penalize"> = {}): Layers {
-    const { adapter, config } = this;
+  layers(trainable?: tf.Tensor[], training?: Training): Layers {
+    return this.layersAtWork(
+      ({ parameters }) => trainable ?? parameters.split(tf.tensor1d(parameters.flat, "float32")),
+      training,
+    );
+  }
+
+  /** @param values of an adapter's arrays, in the order of their names */
+  private layersAtWork(values: (adapter: Adapter) => tf.Tensor[], training?: Training): Layers {
+    const { rows = [this.active] } = this;
+    const kinds = [...new Set(rows)];
+    const layers = kinds.map((name) => this.layersWith(this.named(name), values, training));
+    return layers.length === 1
+      ? layers[0]!
+      : rowwise(
+          layers,
+          rows.map((name) => kinds.indexOf(name)),
+        );
+  }
+
+  private layersWith(
+    adapter: Adapter | undefined,
+    values: (adapter: Adapter) => tf.Tensor[],
+    training?: Training,
+  ): Layers {
+    const { config } = this;
     const held = (name: string) => adapter?.replaced?.get(name) ?? this.weights.get(name);
     const weight = (name: string) => {
       const array = held(name);
@@ -208,15 +254,18 @@ export class LanguageModel {
       return tf.matMul(x, weight(name) as tf.Tensor2D, false, true);
     });
     if (!adapter) return base;
-    const { names, flat } = adapter.parameters;
-    const tensors = trainable ?? adapter.parameters.split(tf.tensor1d(flat, "float32"));
-    const byName = new Map(names.map((name, i) => [name, tensors[i]!]));
+    const tensors = values(adapter);
+    const byName = new Map(adapter.parameters.names.map((name, i) => [name, tensors[i]!]));
     return adapter.layers(base, { config, weight, parameter: (name) => byName.get(name)!, ...training });
   }
 
-  /** What the ids of this model's programs begin with: its weights and the adapter in use. */
+  /** What the ids of this model's programs begin with: its weights and the adapters in use. */
   private get programs(): string {
-    return `${numberOf(this.contents)}/${this.adapter ? numberOf(this.adapter) : "base"} `;
+    const numbers = (this.rows ?? [this.active]).map((name) => {
+      const adapter = this.named(name);
+      return adapter ? numberOf(adapter) : "base";
+    });
+    return `${numberOf(this.contents)}/${numbers} `;
   }
 
   /**
@@ -232,18 +281,33 @@ export class LanguageModel {
     inputs: Record<string, TypedArray>,
     options?: TraceOptions,
   ): Promise<Record<string, HostArray>> {
-    const { adapter } = this;
-    const parameters: InputSpec = { shape: [this.trainableCount], dtype: "float32" };
-    const trainable = (x: Tensors) => adapter?.parameters.split(x.parameters as tf.Tensor1D);
+    const { rows = [this.active] } = this;
+    const batch = specs.ids?.shape[0];
+    if (this.rows && batch !== undefined && batch !== rows.length) {
+      throw new Error(
+        `useByRow gave adapters for ${rows.length} rows, but the batch has ${batch}: give one name for each text.`,
+      );
+    }
+    const atWork = [...new Set(rows.flatMap((name) => this.named(name) ?? []))];
+    const input = (adapter: Adapter) => `parameters ${atWork.indexOf(adapter)}`;
+    const shapes = atWork.map((adapter): [string, InputSpec] => [
+      input(adapter),
+      { shape: [adapter.parameters.size], dtype: "float32" },
+    ]);
+    const values = atWork.map((adapter) => [input(adapter), adapter.parameters.flat]);
     return cache.use(
       `${this.programs}${key} ${JSON.stringify([specs, options])}`,
       () =>
         trace(
-          (x) => body(this.layers(trainable(x)), x),
-          { ...specs, ...(adapter && { parameters }) },
+          (x) =>
+            body(
+              this.layersAtWork((a) => a.parameters.split(x[input(a)] as tf.Tensor1D)),
+              x,
+            ),
+          { ...specs, ...Object.fromEntries(shapes) },
           options,
         ),
-      (program) => program.run({ ...inputs, ...(adapter && { parameters: adapter.parameters.flat }) }),
+      (program) => program.run({ ...inputs, ...Object.fromEntries(values) }),
     );
   }
 

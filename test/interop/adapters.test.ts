@@ -87,4 +87,12 @@ describe("adapters against PEFT", function () {
       assert.ok(error < 1e-4, `relative error ${error}`);
     });
   }
+
+  it("gives rows with adapters of their own the logits that PEFT's adapter_names gives them", async () => {
+    const rows = await tensorsOf(folder, "rows.safetensors");
+    const one = await loadAdapter(base, join(folder, "lora", "adapter"), { name: "lora" });
+    const both = await loadAdapter(one, join(folder, "lora-patterns", "adapter"), { name: "lora-patterns" });
+    const logits = await both.useByRow(["lora-patterns", null, "lora"]).logits(rowsOf(rows.get("ids")!));
+    assert.ok(relativeError(logits, rows.get("logits")!) < 1e-4);
+  });
 });

@@ -6,6 +6,7 @@ Writes OUT/model (a small random Qwen2: biases, tied head) and OUT/ids.safetenso
 where nothing is supervised); then for each case OUT/<case>/adapter (a PEFT adapter folder) and OUT/<case>/reference
 .safetensors: `count` (trainable parameters), `logits`, `merged` (the same after merge_and_unload, where merging keeps a
 tied head as it is), `loss`, and under `grad.<name>` the gradient of every trainable tensor, named as in the file.
+OUT/rows.safetensors has the `logits` of a batch `ids` whose rows have the adapters lora-patterns, none and lora.
 """
 
 import sys
@@ -103,3 +104,15 @@ for case, config in CASES.items():
         if KEEPS_HEAD.get(case, True):
             tensors["merged"] = model.merge_and_unload()(input_ids=ids).logits.contiguous()
     save_file(tensors, out / case / "reference.safetensors")
+
+# Rows of one batch with adapters of their own.
+names = ["lora-patterns", "__base__", "lora"]
+model = PeftModel.from_pretrained(
+    AutoModelForCausalLM.from_pretrained(out / "model"), out / "lora" / "adapter", adapter_name="lora"
+)
+model.load_adapter(out / "lora-patterns" / "adapter", "lora-patterns")
+model.eval()
+rows = torch.randint(1, 128, (len(names), 16))
+with torch.no_grad():
+    logits = model(input_ids=rows, adapter_names=names).logits
+save_file({"ids": rows.int(), "logits": logits.contiguous()}, out / "rows.safetensors")
