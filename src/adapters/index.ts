@@ -6,6 +6,7 @@ export { full } from "./full";
 export { type HoulsbyAdapter, type HoulsbySettings, houlsby } from "./houlsby";
 export type { Initialisation } from "./initialisation";
 export { type LoraAdapter, type LoraSettings, lora } from "./lora";
+export { type MixtureAdapter, type MixtureSettings, mixture, routing } from "./mixture";
 export { olora } from "./olora";
 export { loadAdapter, saveAdapter } from "./peft";
 export { pissa } from "./pissa";

@@ -145,6 +145,7 @@ export class ParameterTable implements Displayable {
       dora: "trained: m + B + A = d + d·r + r·k",
       vera: "trained: Λ_d + Λ_b = r + d",
       adalora: "trained: P + Λ + Q = d·r + r + r·k",
+      mixture: "trained: B + A + W_g = d·nr + nr·k + n·k",
       houlsby: "trained: b_up + W_up + b_down + W_down = d + d·m + m + m·d",
     };
     return heads[this.adapter?.method ?? ""] ?? "trained";
