@@ -2,9 +2,11 @@
 export { type AdaloraAdapter, type AdaloraSettings, adalora } from "./adalora";
 export { type WeightChange, weightChange } from "./decomposition";
 export { type DoraAdapter, type DoraSettings, dora } from "./dora";
+export { type EvaMethod, type EvaSettings, eva } from "./eva";
 export { full } from "./full";
 export { type HoulsbyAdapter, type HoulsbySettings, houlsby } from "./houlsby";
 export type { Initialisation } from "./initialisation";
+export { type LoftqSettings, loftq } from "./loftq";
 export { type LoraAdapter, type LoraSettings, lora } from "./lora";
 export { type MixtureAdapter, type MixtureSettings, mixture, routing } from "./mixture";
 export { olora } from "./olora";

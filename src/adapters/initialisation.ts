@@ -9,6 +9,7 @@
 import type { HostArray } from "../engine";
 import { QuantizedWeight } from "../model/quantized";
 import { type LowRankPair, type LowRankSettings, product } from "./low-rank";
+import type { SingularVectors } from "./svd";
 
 /** What A [rank, in] and B [out, rank] of a linear layer start from; embeddings start as ever. */
 export interface Initialisation {
@@ -17,6 +18,21 @@ export interface Initialisation {
   readonly takenOut: boolean;
   /** @param weight of the layer, [out, in] */
   start(pair: LowRankPair, weight: HostArray): { a: Float32Array; b: Float32Array };
+}
+
+/** B and A with s·B·A = Σₖ σₖ·uₖ·vₖᵀ, each with the roots of the values: B = U·√(S/s), A = √(S/s)·Vᵀ. */
+export function factors({ values, left, right }: SingularVectors, scale: number): Start {
+  const [rank, inputs, out] = [values.length, right[0]!.length, left[0]!.length];
+  const root = values.map((value) => Math.sqrt(value / scale));
+  const a = Float32Array.from({ length: rank * inputs }, (_, i) => {
+    const k = Math.floor(i / inputs);
+    return root[k]! * right[k]![i % inputs]!;
+  });
+  const b = Float32Array.from({ length: out * rank }, (_, i) => {
+    const k = i % rank;
+    return root[k]! * left[k]![Math.floor(i / rank)]!;
+  });
+  return { a, b };
 }
 
 /** W − s·B₀·A₀ */

@@ -7,7 +7,7 @@
  * r largest singular values with their vectors, and the frozen rest is what matters least: from the first step on the
  * gradient reaches both A and B, along the directions that W uses most.
  */
-import { checkTakable, type Initialisation } from "./initialisation";
+import { checkTakable, factors, type Initialisation } from "./initialisation";
 import { svd } from "./svd";
 
 /**
@@ -19,18 +19,6 @@ export const pissa: Initialisation = {
   takenOut: true,
   start(pair, weight) {
     checkTakable("pissa", pair, weight);
-    const { rank, out, in: inputs, scale } = pair;
-    const { values, left, right } = svd(weight, rank);
-    const root = values.map((value) => Math.sqrt(value / scale));
-    return {
-      a: Float32Array.from({ length: rank * inputs }, (_, i) => {
-        const k = Math.floor(i / inputs);
-        return root[k]! * right[k]![i % inputs]!;
-      }),
-      b: Float32Array.from(
-        { length: out * rank },
-        (_, i) => root[i % rank]! * left[i % rank]![Math.floor(i / rank)]!,
-      ),
-    };
+    return factors(svd(weight, pair.rank), pair.scale);
   },
 };

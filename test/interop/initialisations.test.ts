@@ -3,12 +3,23 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadAdapter, lora, olora, pissa, saveAdapter, svd } from "../../src/adapters";
+import {
+  eva,
+  type LoraAdapter,
+  loadAdapter,
+  loftq,
+  lora,
+  olora,
+  pissa,
+  saveAdapter,
+  svd,
+} from "../../src/adapters";
 import { product } from "../../src/adapters/low-rank";
 import { qr } from "../../src/adapters/qr";
 import type { HostArray } from "../../src/engine";
-import { type LanguageModel, loadModel } from "../../src/model/language-model";
+import { LanguageModel, loadModel } from "../../src/model/language-model";
 import { readSafetensors } from "../../src/model/safetensors";
+import { randomWeights, tinyConfig } from "../model/tiny";
 import { lossAndGradient, relativeError, rowsOf } from "./compare";
 import { reference } from "./python";
 
@@ -114,6 +125,49 @@ describe("decompositions and initialisations", function () {
       }
     });
   }
+
+  it("eva: starts from PEFT's directions with PEFT's ranks and scales", async () => {
+    const method = await eva(base, rowsOf(ids), { rank: 4, alpha: 10 });
+    const loaded = await loadAdapter(base, join(folder, "eva", "adapter"));
+    const expected = await tensorsOf(folder, "eva", "reference.safetensors");
+    assert.ok(relativeError(await loaded.logits(rowsOf(ids)), expected.get("logits")!) < 1e-4);
+    const student = base.attach(method);
+    const theirs = loaded.adapter as LoraAdapter;
+    const places = ({ pairs }: LoraAdapter) =>
+      pairs.map(({ path, rank, scale }) => [path, rank, scale.toFixed(6)]);
+    assert.deepEqual(places(student.adapter as LoraAdapter), places(theirs));
+    assert.ok(new Set(method.ranks.values()).size > 2, "ranks differ");
+    for (const { a, b } of theirs.pairs) {
+      // PEFT's singular vectors are approximate (torch.svd_lowrank with four iterations).
+      assert.ok(relativeError(student.adapter!.parameters.get(a), theirs.parameters.get(a)) < 5e-3, a);
+      student.adapter!.parameters.set(b, theirs.parameters.get(b).data);
+    }
+    assert.ok(relativeError(await student.logits(rowsOf(ids)), expected.get("logits")!) < 5e-3);
+  });
+
+  it("loftq: fits codes and adapter as PEFT does", async () => {
+    const tensors = await tensorsOf(folder, "loftq.safetensors");
+    const w = tensors.get("w")!;
+    for (const iterations of [1, 5]) {
+      const part = (key: string) => tensors.get(`${iterations}.${key}`)!;
+      // A model of which only one matrix matters.
+      const config = tinyConfig({ hidden_size: 96, intermediate_size: 64 });
+      const name = "model.layers.1.mlp.up_proj";
+      const weights = new Map([...randomWeights(config), [`${name}.weight`, w]]);
+      const student = loftq(new LanguageModel({ name: "one", config, weights }), {
+        rank: 8,
+        iterations,
+        targets: [name],
+      });
+      assert.ok(
+        relativeError({ ...w, data: student.weights.get(`${name}.weight`)!.data }, part("quantized")) < 1e-5,
+      );
+      const { parameters } = student.adapter!;
+      const update = (b: HostArray, a: HostArray): HostArray => ({ ...w, data: product(b, a) });
+      const got = update(parameters.get(`${name}.lora_B.weight`), parameters.get(`${name}.lora_A.weight`));
+      assert.ok(relativeError(got, update(part("b"), part("a"))) < 1e-4);
+    }
+  });
 
   it("are written as ordinary LoRAs, which give the same logits in PEFT", async () => {
     const ours = mkdtempSync(join(tmpdir(), "loralab-initialisations-"));

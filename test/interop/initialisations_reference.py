@@ -7,13 +7,18 @@ Writes OUT/decompositions.safetensors: for matrices M of several shapes and spec
 `labels` [batch, seq], -100 where nothing is supervised). Then for each case OUT/<case>/adapter (a PEFT adapter that was
 initialised and then moved as training would) and OUT/<case>/reference.safetensors: `start` and `logits` (before and
 after), `loss`, `grad.<name>`, and the values that it started from, `first.<name>`.
+
+OUT/eva: EVA's start on the texts `ids`, one batch: a PEFT adapter folder, and reference.safetensors with its `logits`.
+OUT/loftq.safetensors: of LoftQ with T iterations on the matrix `w`, `T.quantized`, `T.a` and `T.b`. PEFT asks for a GPU and
+bitsandbytes; the quantization is done here, all else is PEFT's.
 """
 
 import sys
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import EvaConfig, LoraConfig, get_peft_model, initialize_lora_eva_weights
+from peft.utils.loftq_utils import _low_rank_decomposition
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
@@ -70,3 +75,41 @@ for case, config in CASES.items():
     with torch.no_grad():
         tensors["logits"] = model(input_ids=ids).logits.contiguous()
     save_file(tensors, out / case / "reference.safetensors")
+
+config = LoraConfig(
+    r=4, lora_alpha=10, init_lora_weights="eva", eva_config=EvaConfig(rho=2.0, tau=0.99, use_label_mask=False), **LINEAR
+)
+model = get_peft_model(AutoModelForCausalLM.from_pretrained(out / "model"), config)
+initialize_lora_eva_weights(model, [{"input_ids": ids}], show_progress_bar=False)
+for name, p in model.named_parameters():
+    if "lora_B" in name:
+        p.data.normal_(0, 0.1)
+model.save_pretrained(out / "eva" / "adapter")
+with torch.no_grad():
+    save_file({"logits": model(input_ids=ids).logits.contiguous()}, out / "eva" / "reference.safetensors")
+
+NF4 = torch.tensor([
+    -1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
+    -0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
+    0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
+])
+
+
+def rounded(w):
+    blocks = w.reshape(-1, 64)
+    absmax = blocks.abs().max(dim=1, keepdim=True).values
+    codes = torch.bucketize(blocks / absmax, (NF4[1:] + NF4[:-1]) / 2)
+    return (NF4[codes] * absmax).reshape(w.shape)
+
+
+w = torch.randn(64, 96)
+tensors = {"w": w}
+for iterations in (1, 5):
+    rest = w
+    for _ in range(iterations):
+        quantized = rounded(rest)
+        parts = _low_rank_decomposition(w - quantized, reduced_rank=8)
+        rest = w - parts["L"] @ parts["R"]
+    parts = {"quantized": quantized, "a": parts["R"], "b": parts["L"]}
+    tensors |= {f"{iterations}.{key}": part.contiguous() for key, part in parts.items()}
+save_file(tensors, out / "loftq.safetensors")
