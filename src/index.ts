@@ -3,6 +3,10 @@ export {
   type AdaloraAdapter,
   type AdaloraSettings,
   adalora,
+  type CombinationMethod,
+  type CombineOptions,
+  combinationErrors,
+  combine,
   type DoraAdapter,
   type DoraSettings,
   dora,
@@ -24,6 +28,7 @@ export {
   lora,
   type MixtureAdapter,
   type MixtureSettings,
+  mergeQuantized,
   mixture,
   olora,
   pissa,
@@ -41,6 +46,8 @@ export {
   type VeraSettings,
   vera,
   type WeightChange,
+  type WeightError,
+  WeightErrors,
   weightChange,
 } from "./adapters";
 export * from "./display";

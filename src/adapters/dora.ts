@@ -101,6 +101,7 @@ function bind(settings: DoraSettings, base: Base, seed: number): DoraAdapter {
     scale: scaleOf(rank, alpha, rsLoRA),
     pairs,
     parameters,
+    form: `dora ${JSON.stringify([pairs, [...whole.arrays.keys()]])}`,
     layers(base, context) {
       const { weight, parameter, random } = context;
       const adapted: typeof base = {

@@ -1,5 +1,6 @@
 /** The methods: each a file, each a way to change the layers of a frozen model. */
 export { type AdaloraAdapter, type AdaloraSettings, adalora } from "./adalora";
+export { type CombinationMethod, type CombineOptions, combinationErrors, combine } from "./combine";
 export { type WeightChange, weightChange } from "./decomposition";
 export { type DoraAdapter, type DoraSettings, dora } from "./dora";
 export { type EvaMethod, type EvaSettings, eva } from "./eva";
@@ -8,6 +9,7 @@ export { type HoulsbyAdapter, type HoulsbySettings, houlsby } from "./houlsby";
 export type { Initialisation } from "./initialisation";
 export { type LoftqSettings, loftq } from "./loftq";
 export { type LoraAdapter, type LoraSettings, lora } from "./lora";
+export { mergeQuantized } from "./merge-quantized";
 export { type MixtureAdapter, type MixtureSettings, mixture, routing } from "./mixture";
 export { olora } from "./olora";
 export { loadAdapter, saveAdapter } from "./peft";
@@ -17,3 +19,4 @@ export type { RankRecord } from "./rank-allocator";
 export { fromSingular, type SingularVectors, svd, svdOfProduct } from "./svd";
 export { linearLayers, type Targets } from "./targets";
 export { type VeraAdapter, type VeraSettings, vera } from "./vera";
+export { type WeightError, WeightErrors } from "./weight-errors";

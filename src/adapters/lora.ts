@@ -138,7 +138,9 @@ function bind(settings: LoraSettings, base: Base, seed: number): LoraAdapter {
     ...(loraPlusRatio !== 1 && {
       rates: new Map(pairs.filter(({ embedding }) => !embedding).map(({ b }) => [b, loraPlusRatio])),
     }),
-    ...(replaced.size > 0 && { replaced, portable }),
+    ...(replaced.size > 0
+      ? { replaced, portable }
+      : { form: `lora ${JSON.stringify([pairs, [...whole.arrays.keys()]])}` }),
     delta,
     layers(base, context) {
       const { parameter, random } = context;

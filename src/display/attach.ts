@@ -3,6 +3,7 @@
  * and runs become displayable, `run.curves` and `run.table` appear, and runs are shown while they go on.
  */
 import type { DataFrame } from "danfojs-node";
+import { WeightErrors } from "../adapters/weight-errors";
 import { IntruderReport } from "../measure/intruders";
 import { Plan, Plans } from "../measure/plan";
 import { Spectra } from "../measure/spectra";
@@ -19,6 +20,7 @@ import { modelCard } from "./model-card";
 import { planBundle, plansFigure } from "./plan";
 import { runTable } from "./run-table";
 import { changeMap, energyCurves } from "./spectra";
+import { weightErrorsBundle } from "./weight-errors";
 
 declare module "../model/language-model" {
   interface LanguageModel extends Displayable {}
@@ -52,6 +54,10 @@ declare module "../measure/intruders" {
   }
 }
 
+declare module "../adapters/weight-errors" {
+  interface WeightErrors extends Displayable {}
+}
+
 declare module "../train/run" {
   interface Run extends Displayable {
     /** The training curve, a Plotly figure. */
@@ -71,6 +77,7 @@ property(Spectra.prototype, "figure", changeMap);
 property(Spectra.prototype, "energyCurves", energyCurves);
 attach(IntruderReport.prototype, (report) => report.figure[DISPLAY]());
 property(IntruderReport.prototype, "figure", intruderFigure);
+attach(WeightErrors.prototype, weightErrorsBundle);
 attach(Run.prototype, (run) => run.curves[DISPLAY]());
 property(Run.prototype, "curves", (run) => curves(run));
 property(Run.prototype, "table", runTable);

@@ -59,6 +59,11 @@ export interface Adapter {
    * for them, and without what is switched off.
    */
   portable?(base: Base): Adapter;
+  /**
+   * What `layers` depends on besides the base and the values of the parameters. Adapters with the same share programs, so
+   * that changing over to another costs nothing; without it each has its own.
+   */
+  readonly form?: string;
   /** The layers of the base, changed. */
   layers(base: Layers, context: AdapterContext): Layers;
   /**

@@ -259,11 +259,11 @@ export class LanguageModel {
     return adapter.layers(base, { config, weight, parameter: (name) => byName.get(name)!, ...training });
   }
 
-  /** What the ids of this model's programs begin with: its weights and the adapters in use. */
+  /** What the ids of this model's programs begin with: its weights and the adapters in use, or what these have of their own. */
   private get programs(): string {
     const numbers = (this.rows ?? [this.active]).map((name) => {
       const adapter = this.named(name);
-      return adapter ? numberOf(adapter) : "base";
+      return adapter ? (adapter.form ?? numberOf(adapter)) : "base";
     });
     return `${numberOf(this.contents)}/${numbers} `;
   }

@@ -59,6 +59,14 @@ export class QuantizedWeight implements HostArray {
     return (isInt4(quantized) ? dequantizeInt4(quantized) : dequantize4bit(quantized)).data;
   }
 
+  /** Other values in the form that these have. */
+  requantize(values: HostArray): QuantizedWeight {
+    const quantized = this.#quantized;
+    if (isInt4(quantized)) return quantizeWeight(values, { type: "int4", groupSize: quantized.groupSize });
+    const { type, blockSize, absmax } = quantized;
+    return quantizeWeight(values, { type, blockSize, doubleQuantization: !(absmax instanceof Float32Array) });
+  }
+
   /** x·Wᵀ of x [n, in], from the codes. */
   product(x: tf.Tensor2D): tf.Tensor2D {
     const quantized = this.#quantized;

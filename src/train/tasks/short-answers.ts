@@ -41,7 +41,11 @@ function pairOf({ prompt, completion, country, capital }: Question): AnswerPair 
  */
 export function shortAnswers({ seed = 0, countries = 120 } = {}): ShortAnswers {
   const { train, heldOut } = capitals({ seed, countries });
-  const long = new Set(random(seed).shuffle(train).slice(0, train.length / 2));
+  const long = new Set(
+    random(seed)
+      .shuffle(train)
+      .slice(0, train.length / 2),
+  );
   return {
     examples: train.map((question) =>
       long.has(question) ? { ...question, completion: pairOf(question).rejected } : question,
