@@ -6,6 +6,7 @@ import { generateBench } from "./generate";
 import { kernelBench } from "./kernel";
 import { kernelSoak } from "./kernel-soak";
 import { memoryBench } from "./memory";
+import { methodsBench } from "./methods";
 import { stepBench } from "./step";
 
 const BENCHES: Record<string, () => Promise<Record<string, unknown>>> = {
@@ -14,6 +15,7 @@ const BENCHES: Record<string, () => Promise<Record<string, unknown>>> = {
   memory: memoryBench,
   kernel: kernelBench,
   "kernel-soak": kernelSoak,
+  methods: methodsBench,
 };
 
 async function main(): Promise<void> {
@@ -43,8 +45,11 @@ function lines(results: Record<string, unknown>): string[] {
   ];
 }
 
-const format = (value: unknown): string =>
-  typeof value === "number" ? value.toPrecision(3) : value === null ? "– (peer absent)" : String(value);
+function format(value: unknown): string {
+  if (value === null) return "– (peer absent)";
+  if (typeof value !== "number") return String(value);
+  return Number.isInteger(value) ? value.toLocaleString("en-US") : value.toPrecision(3);
+}
 
 main().catch((error) => {
   console.error(error);

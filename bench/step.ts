@@ -9,47 +9,12 @@ import { eager, generator, type TypedArray } from "../src/engine";
 import type { Method } from "../src/model/adapter";
 import { type LanguageModel, loadModel } from "../src/model/language-model";
 import { resolveModelFolder } from "../src/model/load";
-import { batch } from "../src/train/data";
-import { batchInputs, languageLoss } from "../src/train/language-loss";
-import { adamw } from "../src/train/optimizers";
-import { stepFunction, stepProgram, updateInputs } from "../src/train/step";
+import { languageLoss } from "../src/train/language-loss";
+import { stepFunction } from "../src/train/step";
 import { inTurns, median, peer, ratio, type Timed, timed } from "./measure";
+import { compiledStep, inputs, SHAPE, UPDATE } from "./training";
 
 const MODEL = process.env.BENCH_MODEL ?? "small";
-const SHAPE = { rows: 8, length: 128, capacity: 1024, packed: false };
-const UPDATE = { optimizer: adamw, settings: adamw.defaults, maxGradientNorm: 1 };
-
-/** Random tokens, with one step's learning-rate numbers and seed. */
-function inputs(model: LanguageModel, random: () => number): Record<string, TypedArray> {
-  const { vocabSize } = model.config;
-  const rows = Array.from({ length: SHAPE.rows }, () => [
-    { ids: Array.from({ length: SHAPE.length + 1 }, () => Math.floor(random() * vocabSize)), from: 0 },
-  ]);
-  const made = batch(rows, SHAPE.length, SHAPE.capacity, false);
-  return { ...batchInputs(made, made.count), ...updateInputs(UPDATE, 1, 1e-4), seed: Int32Array.of(1, 1) };
-}
-
-async function compiled(
-  base: LanguageModel,
-  method: Method,
-  report: (milliseconds: number) => void,
-): Promise<Timed> {
-  const model = base.attach(method);
-  const start = performance.now();
-  const program = await stepProgram(model, languageLoss(model.config, SHAPE), UPDATE);
-  report(performance.now() - start);
-  const random = generator(1);
-  const size = model.trainableCount;
-  let state: Record<string, TypedArray> = {
-    parameters: model.adapter!.parameters.flat,
-    first: new Float32Array(size),
-    second: new Float32Array(size),
-  };
-  return timed(async () => {
-    const { parameters, first, second } = await program.run({ ...inputs(model, random), ...state });
-    state = { parameters: parameters!.data, first: first!.data, second: second!.data };
-  });
-}
 
 /** The same function on tfjs's current backend. */
 function eagerly(base: LanguageModel, method: Method): Timed {
@@ -76,14 +41,12 @@ function eagerly(base: LanguageModel, method: Method): Timed {
 
 export async function stepBench(): Promise<Record<string, unknown>> {
   const base = await loadModel(MODEL);
-  let compileMs = 0;
   const loraMethod = lora({ rank: 8 });
-  const contenders: Record<string, Timed> = {
-    lora: await compiled(base, loraMethod, (ms) => {
-      compileMs = ms;
-    }),
-    full: await compiled(base, full(), () => {}),
-  };
+  const [compiled, compiledFull] = [
+    await compiledStep(base.attach(loraMethod)),
+    await compiledStep(base.attach(full())),
+  ];
+  const contenders: Record<string, Timed> = { lora: compiled.step, full: compiledFull.step };
   const peft = await peer("peft_step.py", resolveModelFolder(MODEL), String(availableParallelism()));
   if (peft) {
     contenders.peft = () => peft.ask("lora");
@@ -102,7 +65,7 @@ export async function stepBench(): Promise<Record<string, unknown>> {
     ratioPeft: ratio(results, "lora", "peft"),
     ratioFullFT: ratio(results, "lora", "full"),
     ratioPeftFullFT: ratio(results, "full", "peftFull"),
-    compileMs,
+    compileMs: compiled.compileMilliseconds,
     loraMs: ms("lora"),
     fullMs: ms("full"),
     peftLoraMs: ms("peft"),

@@ -1,0 +1,118 @@
+/**
+ * Every method beside LoRA, on `small` and on a random model of 30 million parameters: time of a training step over LoRA's,
+ * measured in turns; trainable parameters; bytes of the weights as they are held; and the largest resident memory of a
+ * process that loads the model, attaches the method and takes a few steps.
+ */
+import { fork } from "node:child_process";
+import { join } from "node:path";
+import { dora, full, lora, qalora } from "../src/adapters";
+import { generator, sizeOf } from "../src/engine";
+import { parseConfig } from "../src/model/config";
+import { LanguageModel, loadModel } from "../src/model/language-model";
+import { bytesHeld } from "../src/model/quantized";
+import { weightShapes } from "../src/model/transformer";
+import { inTurns, ratio } from "./measure";
+import { compiledStep } from "./training";
+
+/** A method is one line: how a base becomes a model that trains it. */
+export const METHODS: Record<string, (base: LanguageModel) => LanguageModel> = {
+  lora: (base) => base.attach(lora({ rank: 8 })),
+  "lora+": (base) => base.attach(lora({ rank: 8, loraPlusRatio: 16 })),
+  dora: (base) => base.attach(dora({ rank: 8 })),
+  qlora: (base) => base.quantize().attach(lora({ rank: 8 })),
+  "qlora, double quantization": (base) =>
+    base.quantize({ doubleQuantization: true }).attach(lora({ rank: 8 })),
+  "qlora, group-wise integers": (base) => base.quantize({ type: "int4" }).attach(lora({ rank: 8 })),
+  qalora: (base) => base.quantize({ type: "int4" }).attach(qalora({ rank: 8 })),
+  full: (base) => base.attach(full()),
+};
+
+export const MODELS: Record<string, () => Promise<LanguageModel>> = {
+  small: () => loadModel("small"),
+  "30M": randomModel,
+};
+
+export interface Resources {
+  trainable: number;
+  /** Bytes of all weights as they are held, and of the matrices inside the layers over float32's. */
+  weightBytes: number;
+  matricesOfFloat32: number;
+  /** Bytes. */
+  peakRss: number;
+}
+
+/** What a process needs that does nothing else: for `methods.child.ts`. */
+export async function resources(model: string, method: string): Promise<Resources> {
+  const student = METHODS[method]!(await MODELS[model]!());
+  const { step, dispose } = await compiledStep(student);
+  for (let i = 0; i < 5; i++) await step();
+  await dispose();
+  const held = [...student.weights].map(([name, weight]) => ({
+    inside: name.startsWith("model.layers.") && weight.shape.length === 2,
+    bytes: bytesHeld(weight),
+    float32: 4 * sizeOf(weight.shape),
+  }));
+  const inside = held.filter((weight) => weight.inside);
+  const sum = (values: number[]) => values.reduce((a, b) => a + b, 0);
+  return {
+    trainable: student.trainableCount,
+    weightBytes: sum(held.map(({ bytes }) => bytes)),
+    matricesOfFloat32: sum(inside.map(({ bytes }) => bytes)) / sum(inside.map(({ float32 }) => float32)),
+    peakRss: 1024 * process.resourceUsage().maxRSS,
+  };
+}
+
+export async function methodsBench(): Promise<Record<string, unknown>> {
+  const results: Record<string, unknown> = {};
+  for (const model of Object.keys(MODELS)) {
+    const base = await MODELS[model]!();
+    const reference = await compiledStep(METHODS.lora!(base));
+    for (const [method, make] of Object.entries(METHODS)) {
+      const own = await compiledStep(make(base));
+      const times = await inTurns({ lora: reference.step, method: own.step }, { rounds: 7, times: 3 });
+      await own.dispose();
+      const name = model === "small" ? method : `${method} (${model})`;
+      results[name] = { ratioLora: ratio(times, "method", "lora"), ...(await inOwnProcess(model, method)) };
+    }
+    await reference.dispose();
+  }
+  return results;
+}
+
+function inOwnProcess(model: string, method: string): Promise<Resources> {
+  const child = fork(join(__dirname, "methods.child.ts"), [model, method]);
+  return new Promise((resolve, reject) => {
+    child.on("message", (message) => resolve(message as Resources));
+    child.on("error", reject);
+    child.on(
+      "exit",
+      (code) => code !== 0 && reject(new Error(`${method} on ${model} ended with code ${code}`)),
+    );
+  });
+}
+
+async function randomModel(): Promise<LanguageModel> {
+  const config = parseConfig({
+    model_type: "llama",
+    vocab_size: 4096,
+    hidden_size: 512,
+    intermediate_size: 1408,
+    num_hidden_layers: 9,
+    num_attention_heads: 8,
+    num_key_value_heads: 8,
+    max_position_embeddings: 256,
+    rms_norm_eps: 1e-5,
+    rope_theta: 10000,
+    tie_word_embeddings: true,
+    eos_token_id: 0,
+  });
+  const random = generator(1);
+  const weights = new Map(
+    [...weightShapes(config)].map(([name, shape]) => {
+      const draw = name.includes("norm") ? () => 1 : () => (2 * random() - 1) / Math.sqrt(shape[1]!);
+      const data = Float32Array.from({ length: sizeOf(shape) }, draw);
+      return [name, { data, shape, dtype: "float32" as const }];
+    }),
+  );
+  return new LanguageModel({ name: "30M", config, weights });
+}
