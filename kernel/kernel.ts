@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { startCompiler } from "./compiler/remote";
 import type { Connection } from "./connection";
-import type { Message, Ports } from "./protocol/messages";
+import type { Message, Ports, Publications } from "./protocol/messages";
 import { decode, encode, newHeader, type Signing, WireError } from "./protocol/wire";
 import type { Attached } from "./publisher";
 import { Session } from "./session";
@@ -64,7 +64,8 @@ export async function startKernel(connection: Connection): Promise<Kernel> {
   await sockets.bind(connection, {
     onRequest: receive,
     onSubscribe(subscription) {
-      const welcome = message("iopub_welcome", { subscription: subscription.toString() }, {}, [subscription]);
+      const content: Publications["iopub_welcome"] = { subscription: subscription.toString() };
+      const welcome = message("iopub_welcome", content, {}, [subscription]);
       sockets.send("iopub", encode(welcome, signing));
     },
   });

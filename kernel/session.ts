@@ -10,12 +10,13 @@ import { Comms } from "./comms";
 import type { RemoteCompiler } from "./compiler/remote";
 import { diagnosticsError, diagnosticsWarning } from "./diagnostics";
 import { Engine, type EngineEvent, type EngineOutcome } from "./engine";
-import { History } from "./history";
+import { History, historyFile } from "./history";
 import { kernelInfo } from "./info";
 import type {
   ErrorReply,
   Exchanges,
   Header,
+  InputRequest,
   Message,
   MimeBundle,
   Ports,
@@ -30,13 +31,14 @@ export type ReplyChannel = "shell" | "control";
 export interface SessionOutput {
   broadcast: Broadcast;
   reply(channel: ReplyChannel, request: Message, type: string, content: Record<string, unknown>): void;
-  askInput(request: Message, content: { prompt: string; password: boolean }): void;
+  askInput(request: Message, content: InputRequest): void;
   /** The session is over: close everything. */
   onShutdown(): void;
   /** Where the kernel listens. */
   ports: Ports;
 }
 
+type ExecuteReply = Exchanges["execute_request"]["reply"];
 type Handler<T extends RequestType> = (
   content: Exchanges[T]["request"],
   request: Message,
@@ -46,7 +48,7 @@ type Handlers = { [T in Exclude<RequestType, "execute_request">]: Handler<T> };
 export class Session {
   private readonly publisher: Publisher;
   private readonly engine: Engine;
-  private readonly history = new History();
+  private readHistory: History | undefined;
   private readonly comms = new Comms();
   /** Every request that ran code, by its id: late outputs go to their own cell. Kept without its content. */
   private readonly cells = new Map<string, Message>();
@@ -112,6 +114,12 @@ export class Session {
     this.engine.close();
   }
 
+  /** Read when it is first needed: the kernel answers before. */
+  private get history(): History {
+    this.readHistory ??= new History(historyFile());
+    return this.readHistory;
+  }
+
   // --- requests other than execute ---
 
   private readonly handlers: Handlers = {
@@ -149,6 +157,14 @@ export class Session {
       return { status: "ok" };
     },
     shutdown_request: async ({ restart }) => ({ status: "ok", restart: restart === true }),
+    debug_request: async ({ seq, command }) => {
+      const refusal = refused("no debugger");
+      const response = { type: "response", seq: 0, request_seq: seq, success: false, command } as const;
+      return { ...refusal, ...response, message: refusal.evalue };
+    },
+    create_subshell_request: async () => refused("no subshells"),
+    delete_subshell_request: async () => refused("no subshells"),
+    list_subshell_request: async () => refused("no subshells"),
   };
 
   private async answer(
@@ -211,7 +227,7 @@ export class Session {
       const stops = reply.status === "error" && next.request.content.stop_on_error !== false;
       const aborted = stops ? await this.takeWaiting() : [];
       this.publisher.flush();
-      this.output.reply(next.channel, next.request, "execute_reply", reply);
+      this.replyTo(next.channel, next.request, reply);
       this.status("idle", next.request);
       this.executing = undefined;
       for (const { channel, request } of aborted) this.abort(channel, request);
@@ -227,13 +243,16 @@ export class Session {
   }
 
   private abort(channel: ReplyChannel, request: Message): void {
-    const content = { status: "aborted", execution_count: this.executionCount };
     this.status("busy", request);
-    this.output.reply(channel, request, "execute_reply", content);
+    this.replyTo(channel, request, { status: "aborted", execution_count: this.executionCount });
     this.status("idle", request);
   }
 
-  private async execute(request: Message): Promise<Record<string, unknown>> {
+  private replyTo(channel: ReplyChannel, request: Message, reply: ExecuteReply): void {
+    this.output.reply(channel, request, "execute_reply", reply as unknown as Record<string, unknown>);
+  }
+
+  private async execute(request: Message): Promise<ExecuteReply> {
     const { code, user_expressions, ...content } = request.content as Exchanges["execute_request"]["request"];
     const silent = content.silent === true;
     const store = !silent && content.store_history !== false;
@@ -259,10 +278,12 @@ export class Session {
         parent,
       );
     if (error) this.publisher.publish("error", error, parent);
-    if (store) this.history.add(execution_count, code, String(result?.["text/plain"] ?? ""));
+    // A front end that can ask has a user, who typed this; a notebook that runs headless leaves no trace.
+    const isTyped = content.allow_stdin === true;
+    if (store) this.history.add(execution_count, code, String(result?.["text/plain"] ?? ""), isTyped);
     if (error) return { status: "error", ...error, execution_count };
     const values = await this.evaluate(request, user_expressions ?? {});
-    const payload = this.page ? [{ source: "page", data: this.page, start: 0 }] : [];
+    const payload = this.page ? [{ source: "page", data: this.page as any, start: 0 }] : [];
     return { status: "ok", execution_count, payload, user_expressions: values };
   }
 
@@ -352,6 +373,11 @@ export class Session {
 
 function failure(ename: string, evalue: string): ErrorReply {
   return { status: "error", ename, evalue, traceback: [`${ename}: ${evalue}`] };
+}
+
+/** What kernel_info does not list as a feature, and so no front end should ask for. */
+function refused(what: string): ErrorReply {
+  return failure("UnsupportedRequest", `this kernel has ${what}`);
 }
 
 /** Fields that a request cannot be understood without, in words; undefined when they are there. */

@@ -24,7 +24,22 @@ export interface Exchanges {
   interrupt_request: { request: Record<string, never>; reply: K.IInterruptReplyMsg["content"] };
   connect_request: { request: Record<string, never>; reply: { status: "ok" } & Ports };
   shutdown_request: { request: { restart: boolean }; reply: { status: "ok"; restart: boolean } };
+  // Refused, in the form that each asks for.
+  debug_request: { request: K.IDebugRequestMsg["content"]; reply: K.IDebugReplyMsg["content"] & ErrorReply };
+  create_subshell_request: {
+    request: K.ICreateSubshellRequestMsg["content"];
+    reply: K.ICreateSubshellReplyMsg["content"];
+  };
+  delete_subshell_request: {
+    request: K.IDeleteSubshellRequestMsg["content"];
+    reply: K.IDeleteSubshellReplyMsg["content"];
+  };
+  list_subshell_request: {
+    request: K.IListSubshellRequestMsg["content"];
+    reply: K.IListSubshellReplyMsg["content"];
+  };
 }
+export type InputRequest = K.IInputRequestMsg["content"];
 export type Ports = Record<`${"shell" | "iopub" | "stdin" | "control" | "hb"}_port`, number>;
 type InfoReply = K.IInfoReplyMsg["content"] & { supported_features?: string[] };
 type IsCompleteReply = K.IIsCompleteReplyIncomplete | K.IIsCompleteReplyOther;

@@ -288,14 +288,38 @@ describe("kernel: message specification", () => {
     assert.deepEqual(exchange.reply.content, { status: "ok" });
   });
 
-  it("requests for subshells and the debugger, neither of which is claimed, are refused", async () => {
+  it("requests for subshells, which are not claimed, are refused", async () => {
     const { supported_features } = await request("kernel_info");
     assert.deepEqual(supported_features, []);
-    for (const type of ["create_subshell", "delete_subshell", "list_subshell", "debug"]) {
-      const exchange = await kernel.client.controlRequest(`${type}_request`);
+    for (const type of ["create_subshell", "delete_subshell", "list_subshell"]) {
+      const exchange = await kernel.client.controlRequest(`${type}_request`, { subshell_id: "s" });
       checkExchange(exchange);
       assert.equal(exchange.reply.header.msg_type, `${type}_reply`);
-      assert.equal(exchange.reply.content.status, "error");
+      const { status, ename, evalue } = exchange.reply.content;
+      assert.deepEqual(
+        [status, ename, evalue],
+        ["error", "UnsupportedRequest", "this kernel has no subshells"],
+      );
+    }
+  });
+
+  it("requests for the debugger, which is not claimed, are refused in the debugger's own form", async () => {
+    for (const command of ["debugInfo", "attach"]) {
+      const ask = { seq: 7, type: "request", command };
+      const exchange = await kernel.client.controlRequest("debug_request", ask);
+      checkExchange(exchange);
+      const { traceback, ...content } = exchange.reply.content;
+      assert.deepEqual(content, {
+        status: "error",
+        ename: "UnsupportedRequest",
+        evalue: "this kernel has no debugger",
+        type: "response",
+        seq: 0,
+        request_seq: 7,
+        success: false,
+        command,
+        message: "this kernel has no debugger",
+      });
     }
   });
 
@@ -333,6 +357,7 @@ describe("kernel: message specification", () => {
         history.map(([, line]: [number, number]) => line),
         [first, first + 1],
       );
+      // There was no session before this one.
       assert.deepEqual((await request("history", { ...range, session: -1, start: 1, stop: 9 })).history, []);
     });
 

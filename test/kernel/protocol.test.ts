@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import type { Publications, Reply } from "../../kernel/protocol/messages";
 import { newHeader } from "../../kernel/protocol/wire";
+import { Session, type SessionOutput } from "../../kernel/session";
 import { outputs, printed, result, types, until, useKernel } from "./support";
 
 describe("kernel: protocol", () => {
@@ -173,8 +175,6 @@ describe("kernel: protocol", () => {
   it("answers requests that it does not know, and requests with missing fields, with an error", async () => {
     const unknown = (await kernel.client.request("fly_request")).reply;
     assert.deepEqual([unknown.header.msg_type, unknown.content.ename], ["fly_reply", "UnknownRequest"]);
-    const debug = (await kernel.client.controlRequest("debug_request", { command: "attach" })).reply;
-    assert.deepEqual([debug.header.msg_type, debug.content.status], ["debug_reply", "error"]);
     const missing = (await kernel.client.request("complete_request", {})).reply;
     assert.deepEqual(
       [missing.content.status, missing.content.evalue],
@@ -216,6 +216,27 @@ describe("kernel: protocol", () => {
   it("shows pages in the pager", async () => {
     const { reply } = await kernel.client.execute("page('long')");
     assert.deepEqual(reply.content.payload, [{ source: "page", data: { "text/plain": "'long'" }, start: 0 }]);
+  });
+
+  it("says that it starts before anything else", () => {
+    const heard: [type: string, content: unknown, parent: unknown][] = [];
+    const output = {
+      broadcast: (...message) => heard.push(message as any),
+    } as Partial<SessionOutput> as SessionOutput;
+    new Session(output, {} as any).close();
+    assert.deepEqual(heard, [["status", { execution_state: "starting" }, {}, undefined]]);
+  });
+
+  it("does not compile with a wrong reply or broadcast", () => {
+    // @ts-expect-error a reply without "found"
+    const reply: Reply<"inspect_request"> = { status: "ok", data: {}, metadata: {} };
+    // @ts-expect-error a stream of another name
+    const stream: Publications["stream"] = { name: "stdlog", text: "" };
+    // @ts-expect-error a display's transient is no text
+    const shown: Publications["display_data"] = { data: {}, metadata: {}, transient: "id" };
+    // @ts-expect-error a number of the cell is missing
+    const executed: Publications["execute_result"] = { data: {}, metadata: {} };
+    for (const wrong of [reply, stream, shown, executed]) assert.ok(wrong); // what counts is npm run types
   });
 
   it("welcomes subscribers", () => {

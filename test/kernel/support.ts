@@ -10,7 +10,9 @@ export function useKernel(): { readonly client: KernelClient; readonly folder: s
   const used = {} as { client: KernelClient; folder: string };
   before(async () => {
     used.folder = temporaryFolder();
-    used.client = await KernelClient.start({ cwd: used.folder });
+    // Not the history of whoever runs the tests.
+    const env = { JUPYTER_DATA_DIR: path.join(used.folder, "jupyter") };
+    used.client = await KernelClient.start({ cwd: used.folder, env });
   });
   after(async () => {
     await used.client.shutdown();
