@@ -1,4 +1,4 @@
-/** Questions that transform.ts asks of a cell's syntax. */
+/** Questions about a cell's syntax. */
 import { type TypeScript, ts } from "./typescript";
 
 type ObjectDeclaration =
@@ -67,4 +67,53 @@ export function isReference(node: TypeScript.Identifier): boolean {
   if (ts.isPropertyAccessExpression(parent) && parent.name === node) return false;
   if (ts.isMetaProperty(parent)) return false;
   return (ts as any).isExpressionNode(node);
+}
+
+export interface SyntaxError {
+  text: string;
+  start: number;
+  length: number;
+  code: number;
+}
+
+export function syntaxErrorsOf(source: string): SyntaxError[] {
+  const file = parseCell(source);
+  return (file as any).parseDiagnostics.map((d: TypeScript.Diagnostic) => ({
+    text: ts.flattenDiagnosticMessageText(d.messageText, "\n"),
+    start: d.start ?? 0,
+    length: d.length ?? 0,
+    code: d.code,
+  }));
+}
+
+function parseCell(source: string): TypeScript.SourceFile {
+  return ts.createSourceFile("cell.ts", source, ts.ScriptTarget.ES2022, true);
+}
+
+/** Where the content of the string begins that holds `offset`; undefined outside of strings. */
+export function stringStart(source: string, offset: number): number | undefined {
+  const file = parseCell(source);
+  const token: TypeScript.Node | undefined = (ts as any).findPrecedingToken(offset, file);
+  if (!token || !ts.isStringLiteralLike(token)) return undefined;
+  const start = token.getStart(file) + 1;
+  const isInside = offset >= start && (offset < token.end || token.isUnterminated === true);
+  return isInside ? start : undefined;
+}
+
+/** Where the name is of what the innermost call around `offset` calls: `f` in `f(1, |)`. */
+export function calleeAround(source: string, offset: number): number | undefined {
+  const file = parseCell(source);
+  let found: TypeScript.Node | undefined;
+  const visit = (node: TypeScript.Node): void => {
+    if (offset < node.pos || offset > node.end) return;
+    const isCall = ts.isCallExpression(node) || ts.isNewExpression(node);
+    if (isCall && node.arguments && offset > node.expression.end) {
+      const isClosed = source[node.end - 1] === ")" && offset === node.end;
+      if (!isClosed) found = node.expression;
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  if (!found) return undefined;
+  return (ts.isPropertyAccessExpression(found) ? found.name : found).getStart(file);
 }

@@ -9,11 +9,13 @@
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import type { Converter, ConvertResult, IsCompleteResult } from "tslab/dist/converter";
+import type { Converter, ConvertResult } from "tslab/dist/converter";
 import { buildHint, packageRoot } from "../entry";
+import { complete, inspect, isComplete } from "./editing";
 import { GLOBAL_TYPES } from "./globals";
-import type { Compiled, Compiler, Completeness, Completions, Diagnostic, Hover } from "./index";
+import type { Compiled, Compiler, Diagnostic } from "./index";
 import { prepareCell } from "./prepare";
+import { syntaxErrorsOf } from "./syntax";
 import { emitCell } from "./transform";
 import { loadConverter, type TypeScript, ts } from "./typescript";
 import { Watchers } from "./watch";
@@ -76,6 +78,7 @@ function configuredTslab(folder: string, watchers: Watchers): Tslab {
   const globals = path.join(folder, "__loralab_globals__.d.ts").split(path.sep).join("/");
   const createHost = ts.createWatchCompilerHost as (...args: any[]) => any;
   const diagnose = (ts as any).getPreEmitDiagnosticsOfFiles;
+  const { Completions } = ts as any;
   let checks = true;
   const tslab = loadConverter({
     createWatchCompilerHost(
@@ -107,6 +110,12 @@ function configuredTslab(folder: string, watchers: Watchers): Tslab {
     // Errors of writing declarations (TS4000-4999) are about how types are passed on, not about the user's code.
     getPreEmitDiagnosticsOfFiles: (...args: unknown[]) =>
       checks ? diagnose(...args).filter((d: TypeScript.Diagnostic) => d.code < 4000 || d.code > 4999) : [],
+    // The converter gives completion an empty host, on which looking for modules fails.
+    Completions: {
+      ...Completions,
+      getCompletionsAtPositionForTslab: (_host: object, ...rest: unknown[]) =>
+        Completions.getCompletionsAtPositionForTslab(completionHost(folder), ...rest),
+    },
   });
   return {
     ...tslab,
@@ -133,6 +142,16 @@ function compilerOptions(folder: string): TypeScript.CompilerOptions {
     checkJs: false,
     baseUrl: folder,
     paths: ownPackages(folder),
+  };
+}
+
+/** What completion asks of the file system, for names of modules. */
+function completionHost(folder: string): object {
+  return {
+    ...ts.sys,
+    useCaseSensitiveFileNames: () => ts.sys.useCaseSensitiveFileNames,
+    getCurrentDirectory: () => folder,
+    getCompilationSettings: () => compilerOptions(folder),
   };
 }
 
@@ -201,50 +220,6 @@ function place(source: string, start: number, end: number, message: string, code
   };
 }
 
-function parse(source: string): { text: string; start: number; length: number; code: number }[] {
-  const file = ts.createSourceFile("cell.ts", source, ts.ScriptTarget.ES2022, true);
-  return (file as any).parseDiagnostics.map((d: TypeScript.Diagnostic) => ({
-    text: ts.flattenDiagnosticMessageText(d.messageText, "\n"),
-    start: d.start ?? 0,
-    length: d.length ?? 0,
-    code: d.code,
-  }));
-}
-
 function syntaxErrors(source: string): Diagnostic[] {
-  return parse(source).map((e) => place(source, e.start, e.start + e.length, e.text, e.code));
-}
-
-function complete(converter: Converter, declarations: string, source: string, offset: number): Completions {
-  const { start, end, candidates, original } = converter.complete(declarations, source, offset);
-  const kinds = new Map(original?.entries.map((entry) => [entry.name, entry.kind as string]));
-  return { start, end, matches: candidates.map((text) => ({ text, type: kinds.get(text) ?? "" })) };
-}
-
-function inspect(
-  converter: Converter,
-  declarations: string,
-  source: string,
-  offset: number,
-): Hover | undefined {
-  const info = converter.inspect(declarations, source, offset);
-  if (!info) return undefined;
-  const join = (parts: readonly TypeScript.SymbolDisplayPart[] = []) =>
-    parts.map((part) => part.text).join("");
-  if (join(info.displayParts) === "any") return undefined; // a name that nothing declares
-  const tags = (info.tags ?? []).map((tag) => `@${tag.name} ${join(tag.text)}`.trimEnd());
-  return {
-    signature: join(info.displayParts),
-    documentation: [join(info.documentation), ...tags].filter(Boolean).join("\n"),
-  };
-}
-
-function isComplete(source: string, judge: (source: string) => IsCompleteResult): Completeness {
-  const errors = parse(source);
-  if (errors.length === 0) return { status: "complete", indent: "" };
-  const unfinished = errors.some(
-    (error) => error.start >= source.trimEnd().length || /^Unterminated/.test(error.text),
-  );
-  if (unfinished) return { status: "incomplete", indent: judge(source).indent ?? "" };
-  return { status: "invalid", indent: "" };
+  return syntaxErrorsOf(source).map((e) => place(source, e.start, e.start + e.length, e.text, e.code));
 }
