@@ -4,6 +4,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import { killGroup, OWN_GROUP } from "./child/group";
 import {
   CALLBACKS,
   type CellError,
@@ -103,7 +104,7 @@ export class Engine {
     this.send({ type: "interrupt", run });
     const child = this.child;
     setTimeout(() => {
-      if (isOn()) child.kill("SIGKILL");
+      if (isOn()) killGroup(child.pid);
     }, PATIENCE_MS).unref();
   }
 
@@ -113,7 +114,7 @@ export class Engine {
 
   close(): void {
     this.closed = true;
-    this.child.kill("SIGKILL");
+    killGroup(this.child.pid);
   }
 
   private send(message: ToChild): void {
@@ -126,6 +127,7 @@ export class Engine {
     const child = fork(file, [], {
       execArgv: [...execArgv, ...process.execArgv.filter((arg) => arg.startsWith("--max-old-space-size"))],
       serialization: "advanced",
+      detached: OWN_GROUP,
       // 3 is the IPC channel, 4 the pipe of the side thread (see child/side-thread.ts)
       stdio: ["ignore", "pipe", "pipe", "ipc", "pipe"],
     });
@@ -151,6 +153,7 @@ export class Engine {
     // pipes open for as long as it likes.
     const drained = new Promise((resolve) => child.once("close", resolve));
     child.once("exit", async (code, signal) => {
+      killGroup(child.pid); // what its cells started ends with it
       await Promise.race([drained, delay(DRAIN_MS)]);
       this.ended(code, signal);
     });

@@ -1,5 +1,6 @@
 /** The child process: runs cells as the parent sends them, one after the other. */
 import { installGlobals } from "./globals";
+import { killGroup } from "./group";
 import type { FromChild, ToChild } from "./ipc";
 import { Run, Runner } from "./run";
 import { SideThread } from "./side-thread";
@@ -9,7 +10,7 @@ const send = (message: FromChild) => thread.send(message);
 const runner = new Runner(thread);
 const { answer, receive } = installGlobals(runner, send);
 
-process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
+process.on("disconnect", () => killGroup(process.pid));
 process.on("message", async (message: ToChild) => {
   if (message.type === "interrupt") runner.interrupt(message.run);
   else if (message.type === "input") answer(message.value);

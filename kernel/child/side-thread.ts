@@ -6,10 +6,11 @@
  * the flag that loops check. Never both: the one could come when the other has already stopped the cell, and would
  * stop the next. Into the pipe goes everything that cells put out: Node's own channel sends nothing while a loop keeps the main thread, so
  * a progress text would come at the end and an endless `console.log` would fill the memory. As the pipe closes with the
- * parent's end, the thread ends this process, even if the main thread never would.
+ * parent's end, the thread ends this process and those that it started, even if the main thread never would.
  */
 import v8 from "node:v8";
 import { Worker } from "node:worker_threads";
+import { OWN_GROUP } from "./group";
 import type { FromChild } from "./ipc";
 
 /** Extra pipe between parent and child, after stdio and the IPC channel. */
@@ -59,7 +60,7 @@ parentPort.on("message", (message) => {
   });
   pipe.uncork();
 });
-const end = () => process.kill(process.pid, "SIGKILL");
+const end = () => process.kill(${OWN_GROUP} ? -process.pid : process.pid, "SIGKILL");
 pipe.on("close", end);
 pipe.on("error", end);
 `;

@@ -54,15 +54,33 @@ describe("kernel: crashes and ends", () => {
     assert.match(exchange.reply.content.evalue as string, /exit code 3/);
   });
 
+  /** Runs a cell that starts a process that does nothing for long; its pid. */
+  async function startBackground(client: KernelClient, options = ""): Promise<number> {
+    await client.execute("import { spawn } from 'node:child_process'");
+    const wait = "['-e', 'setTimeout(() => {}, 600_000)']";
+    return Number(
+      result(await client.execute(`spawn(process.execPath, ${wait}, { stdio: 'inherit', ${options} }).pid`)),
+    );
+  }
+
   it("notices the end of a process whose own children hold its streams open", async () => {
-    const { reply } = await kernel.client.execute(`
-      import { spawn } from "node:child_process";
-      const background = spawn(process.execPath, ["-e", "setTimeout(() => {}, 600_000)"], { stdio: "inherit" });
-      console.log(background.pid);
-      process.exit(4);`);
+    const pid = await startBackground(kernel.client, "detached: true");
+    const { reply } = await kernel.client.execute("process.exit(4)");
     assert.match(reply.content.evalue as string, /exit code 4/);
-    const pid = Number(kernel.client.published.findLast((m) => m.content.name === "stdout")!.content.text);
+    assert.ok(isAlive(pid)); // it was asked to outlive its parent
     process.kill(pid, "SIGKILL");
+  });
+
+  it("ends what cells started in the background, at a crash, a shutdown and a kill", async () => {
+    const crashing = await startBackground(kernel.client);
+    await kernel.client.execute("process.exit(4)");
+    await until(() => !isAlive(crashing));
+    for (const end of ["shutdown", "kill"] as const) {
+      const client = await KernelClient.start();
+      const pid = await startBackground(client);
+      await client[end]();
+      await until(() => !isAlive(pid));
+    }
   });
 
   it("says that memory ran out", async () => {
