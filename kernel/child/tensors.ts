@@ -43,7 +43,8 @@ function html(head: string, data: ArrayLike<number>, shape: number[]): string {
   const { min, max, mean, invalid } = statistics(data);
   const columns = shape.at(-1)!;
   const rows = shape.at(-2) ?? 1;
-  const numbers = [`min ${short(min)}`, `mean ${short(mean)}`, `max ${short(max)}`];
+  const numbers =
+    invalid < data.length ? [`min ${short(min)}`, `mean ${short(mean)}`, `max ${short(max)}`] : [];
   if (invalid) numbers.push(`${invalid} not finite`);
   const part = shape.length > 2 ? `, shown: [${shape.slice(0, -2).fill(0).join(", ")}, :, :]` : "";
   const map = heatMap(pool(data, rows, columns), min, max);

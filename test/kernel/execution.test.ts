@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { stripVTControlCharacters } from "node:util";
+import { KernelClient } from "../../kernel/client";
 import { outputs, printed, result, until, useKernel } from "./support";
 
 describe("kernel: execution", () => {
@@ -32,6 +33,30 @@ describe("kernel: execution", () => {
     assert.equal(
       stripVTControlCharacters((exchange.reply.content.traceback as string[])[0]!),
       `cell ${count}:2:7 - error TS2322: Type 'string' is not assignable to type 'number'.\n  const x: number = 'text';\n        ~`,
+    );
+  });
+
+  it("prints type errors as warnings and runs the cell, after typeErrors('warn')", async () => {
+    await value("typeErrors('warn')");
+    const exchange = await kernel.client.execute("const wrong: number = 'text';\nwrong + 1");
+    const count = exchange.reply.content.execution_count;
+    assert.equal(
+      stripVTControlCharacters(printed(exchange, "stderr")),
+      `cell ${count}:1:7 - warning TS2322: Type 'string' is not assignable to type 'number'.\n  const wrong: number = 'text';\n        ~~~~~\n`,
+    );
+    assert.deepEqual(
+      outputs(exchange).map(([type]) => type),
+      ["stream", "execute_result"],
+    );
+    assert.equal(result(exchange), "'text1'");
+    assert.equal(await value("[wrong, typeof nowhere]"), "[ 'text', 'undefined' ]");
+    assert.match((await failure("let a = ;")).text, /error TS1109/); // what cannot run is an error still
+    assert.equal(await value("typeErrors('error'); typeof wrong.toFixed"), "'undefined'"); // from the next cell on
+    assert.match((await failure("const other: number = 'text'")).text, /error TS2322/);
+    assert.match((await failure("typeErrors('off')")).text, /'"off"' is not assignable to parameter/);
+    assert.match(
+      (await failure("typeErrors('off' as any)")).evalue,
+      /typeErrors: expected "error" or "warn", got 'off'/,
     );
   });
 
@@ -91,9 +116,37 @@ describe("kernel: execution", () => {
     assert.match((await failure("display(1, { id: 2 })")).text, /'number' is not assignable to type 'string/);
   });
 
+  it("types Node.js also where the notebook's own @types/node is another, hoisted one", async () => {
+    const types = path.join(kernel.folder, "hoisted", "node_modules", "@types", "node");
+    const notebooks = path.join(kernel.folder, "hoisted", "notebooks");
+    for (const folder of [types, notebooks]) fs.mkdirSync(folder, { recursive: true });
+    fs.writeFileSync(path.join(types, "package.json"), '{ "name": "@types/node", "version": "0.0.1" }');
+    fs.writeFileSync(path.join(types, "index.d.ts"), "declare const process: { old: true };");
+    const client = await KernelClient.start({ cwd: notebooks });
+    const exchange = await client.execute("console.log(process.version.length > 1, typeof Buffer)");
+    assert.equal(printed(exchange), "true function\n");
+    await client.shutdown();
+  });
+
   it("imports a built-in module dynamically, with its types", async () => {
     assert.equal(await value("const files = await import('fs'); typeof files.readFileSync"), "'function'");
     assert.match((await failure("files.readFileSyncs")).text, /Did you mean 'readFileSync'/);
+  });
+
+  it("awaits at the top level, also in for await", async () => {
+    const code = "let sum = 0;\nfor await (const n of [1, Promise.resolve(2)]) sum += n;\nsum + (await 3)";
+    assert.equal(await value(code), "6");
+    await value("async function* numbers() { yield 1; yield 2 }");
+    assert.equal(
+      await value("const all: number[] = []; for await (const n of numbers()) all.push(n); all"),
+      "[ 1, 2 ]",
+    );
+  });
+
+  it("lets a cell declare a name again, with another type", async () => {
+    await value("const again: number = 1; class Twice { n = 1 }; type Kind = 'a'");
+    await value("const again: string = 'x'; class Twice { n = 'one' }; type Kind = 'b'");
+    assert.equal(await value("const kind: Kind = 'b'; [again.length, new Twice().n.length]"), "[ 1, 3 ]");
   });
 
   it("imports TypeScript and JSON beside the notebook, and their changes", async () => {
@@ -137,6 +190,26 @@ describe("kernel: execution", () => {
     assert.equal(await value("const again = await import('modern'); again.late"), "4");
   });
 
+  it("imports CommonJS packages: as default, by name, as a namespace, by require and dynamically", async () => {
+    const folder = path.join(kernel.folder, "node_modules", "classic");
+    fs.mkdirSync(path.join(folder, "lib"), { recursive: true });
+    fs.writeFileSync(path.join(folder, "package.json"), JSON.stringify({ name: "classic", main: "main.js" }));
+    fs.writeFileSync(path.join(folder, "main.js"), "module.exports = { two: 2, twice: (n) => 2 * n };");
+    const types = "declare const c: { two: number; twice(n: number): number };\nexport = c;";
+    fs.writeFileSync(path.join(folder, "main.d.ts"), types);
+    fs.writeFileSync(path.join(folder, "lib", "deep.js"), "exports.deep = 'd';");
+    fs.writeFileSync(path.join(folder, "lib", "deep.d.ts"), "export declare const deep: string;");
+    assert.equal(
+      await value(
+        "import classic, { two } from 'classic'; import { deep } from 'classic/lib/deep'; [classic.twice(two), deep]",
+      ),
+      "[ 4, 'd' ]",
+    );
+    assert.equal(await value("import * as whole from 'classic'; whole.two + require('classic').two"), "4");
+    assert.equal(await value("const { twice } = await import('classic'); twice(4)"), "8");
+    assert.match((await failure("two.toFixedd()")).text, /Did you mean 'toFixed'/);
+  });
+
   it("says that a module is missing, without the kernel's own files", async () => {
     const { text } = await failure("require('no-such-package')");
     assert.match(text, /Cannot find module 'no-such-package'/);
@@ -150,6 +223,13 @@ describe("kernel: execution", () => {
     );
     assert.match((await failure("t.matMull(t)")).text, /Did you mean 'matMul'/);
     assert.equal(await value("t.dispose(); t"), "Tensor float32 [2, 2] (disposed)");
+  });
+
+  it("shows tensors with shape, type and a heat map", async () => {
+    const code = "import * as tf from '@tensorflow/tfjs'; tf.tensor([[1, -2], [3, 4]])";
+    const [, { data }] = outputs(await kernel.client.execute(code)).at(-1)!;
+    assert.match(data["text/plain"], /^Tensor float32 \[2, 2\]\n/);
+    assert.match(data["text/html"], /<svg .*<\/svg>.*Tensor float32 \[2, 2\] · min -2 · mean 1\.5 · max 4/);
   });
 
   it("shows data frames as tables", async () => {
