@@ -16,6 +16,7 @@ interface Shown {
 }
 
 const FLUSH_MS = 50;
+const captures = new AsyncLocalStorage<Capture | undefined>();
 
 /** Outputs as they are now; whoever shows them is told some milliseconds after they changed. */
 export class Capture {
@@ -24,8 +25,8 @@ export class Capture {
   private timer: NodeJS.Timeout | undefined;
   private flushed = 0;
   private clearNext = false;
-  /** Showing is not itself captured, unless by a capture around this one. */
-  private readonly outside = AsyncLocalStorage.snapshot();
+  /** What shows the outputs is not itself captured, unless by a capture around this one. */
+  private readonly outer = captures.getStore();
 
   constructor(private readonly show: (outputs: readonly Captured[]) => void) {}
 
@@ -72,7 +73,7 @@ export class Capture {
   flush(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
-    this.outside(() => this.show(this.outputs));
+    captures.run(this.outer, () => this.show(this.outputs));
     this.flushed = performance.now();
   }
 
@@ -81,8 +82,6 @@ export class Capture {
     this.clearNext = false;
   }
 }
-
-const captures = new AsyncLocalStorage<Capture | undefined>();
 
 /** Runs a function whose outputs go to `capture`. */
 export function captured<T>(capture: Capture, body: () => T): T {

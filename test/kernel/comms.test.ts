@@ -117,7 +117,7 @@ describe("kernel: comms", () => {
     await sendComm(kernel.client, "open", { comm_id: "f", target_name: "faulty", data: {} });
     const [answer] = await sendComm(kernel.client, "msg", { comm_id: "f", data: {} });
     assert.deepEqual(answer!.content.data, { third: true });
-    await until(() => /first callback[^]*second callback/.test(later(cell)));
+    await until(() => /first callback[\s\S]*second callback/.test(later(cell)));
     assert.match(later(cell), /Uncaught .*Error.*: first callback\n\s+at cell \d+:3:/);
     await sendComm(kernel.client, "close", { comm_id: "f", data: {} });
   });

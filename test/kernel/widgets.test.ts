@@ -171,6 +171,7 @@ describe("kernel: widgets", () => {
       await pending; out.append({ b: 2 }); returned`);
     assert.equal(result(exchange), "7");
     const shown = outputs(exchange).filter(([type]) => type !== "comm_msg");
+    assert.ok(outputs(exchange).length > shown.length, "the widget changes for the cell that put out");
     assert.deepEqual(shown[0], ["stream", { name: "stdout", text: "outside\n" }]);
     assert.equal(shown.length, 2);
     const display = (text: string) => ({
