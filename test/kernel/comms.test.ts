@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import type { Exchange } from "../../kernel/client";
-import { sendComm } from "./front-end";
+import { isIdle, sendComm } from "./front-end";
 import { outputs, printed, result, until, useKernel } from "./support";
 
 describe("kernel: comms", () => {
@@ -147,6 +148,55 @@ describe("kernel: comms", () => {
       },
     );
     assert.equal(printed(cell), "on\nsteered\n");
+  });
+
+  it("survive messages of any kind and content, for ids that are open, closed or were never", async () => {
+    await kernel.client.execute(`
+      comms.register("any", (comm) => { comm.onMessage((data) => comm.send({ data })) });
+      const closed = comms.open("any"); closed.close();
+      const text = new widgets.Text(), box = new widgets.VBox({ children: [text] }), choice = new widgets.Dropdown({ options: ["a"] });`);
+    const ids = Object.keys((await info()) as object);
+    const known = kernel.client.published
+      .map((m) => m.content.comm_id)
+      .filter((id) => typeof id === "string");
+    const part = <T>(values: fc.Arbitrary<T>) => fc.option(values, { nil: undefined });
+    const state = fc.dictionary(
+      fc.constantFrom(
+        "value",
+        "index",
+        "children",
+        "_options_labels",
+        "layout",
+        "outputs",
+        "__proto__",
+        "other",
+      ),
+      fc.jsonValue(),
+    );
+    const update = fc.record({
+      method: fc.constantFrom("update", "custom", "request_state"),
+      state,
+      content: fc.jsonValue(),
+    });
+    const content = fc.record({
+      comm_id: part(fc.oneof(fc.constantFrom(...ids, ...known, "never"), fc.jsonValue())),
+      target_name: part(
+        fc.oneof(fc.constantFrom("any", "jupyter.widget", "jupyter.widget.control"), fc.jsonValue()),
+      ),
+      data: part(fc.oneof(update, fc.jsonValue())),
+    });
+    const kind = fc.constantFrom("comm_open", "comm_msg", "comm_msg", "comm_msg", "comm_close");
+    await fc.assert(
+      fc.asyncProperty(kind, content, fc.uint8Array(), async (kind, content, bytes) => {
+        const id = await kernel.client.notify(kind, content, [Buffer.from(bytes)]);
+        await until(() => isIdle(kernel.client, id));
+      }),
+      { numRuns: 100 },
+    );
+    assert.equal(
+      result(await kernel.client.execute("text.value = ''; [1 + 1, closed.isOpen]")),
+      "[ 2, false ]",
+    );
   });
 
   it("are closed when the process of the cells ends", async () => {

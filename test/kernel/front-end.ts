@@ -13,9 +13,13 @@ export async function sendComm(
   buffers: Buffer[] = [],
 ): Promise<Message[]> {
   const id = await client.notify(`comm_${kind}`, content, buffers);
-  const own = () => client.published.filter((message) => message.parent.msg_id === id);
-  await until(() => own().some((message) => message.content.execution_state === "idle"));
-  return own().filter((message) => message.header.msg_type !== "status");
+  await until(() => isIdle(client, id));
+  return client.published.filter((m) => m.parent.msg_id === id && m.header.msg_type !== "status");
+}
+
+/** Whether the kernel is done with a message. */
+export function isIdle(client: KernelClient, id: string): boolean {
+  return client.published.some((m) => m.parent.msg_id === id && m.content.execution_state === "idle");
 }
 
 /** A user changes a widget. @returns the states that were sent back, each after its method */

@@ -223,6 +223,10 @@ describe("kernel: interact", () => {
     for (const [controls, message] of cases)
       assert.match(await failure(`interact(() => 1, ${controls})`), message);
     assert.match(await failure("interact(3 as any, {})"), /interact: expected a function first, got 3/);
+    assert.match(
+      await failure("interact(() => 1, undefined as any)"),
+      /expected an object of controls, got undefined/,
+    );
   });
 
   it("is readable in a notebook that was run headless", async () => {

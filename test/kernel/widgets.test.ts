@@ -84,6 +84,11 @@ describe("kernel: widgets", () => {
       ["echo_update", { nothing: 1, max: 4 }],
       ["update", { value: 4 }],
     ]);
+    const range = await widget("new widgets.IntRangeSlider({ max: 8 })");
+    assert.deepEqual(await change(kernel.client, range, { value: [5, 1] }), [
+      ["echo_update", { value: [5, 1] }],
+      ["update", { value: [2, 6] }],
+    ]);
     assert.equal(result(await run("bound.value = -3; [bound.value, bound.max]")), "[ 1, 4 ]");
   });
 

@@ -31,6 +31,8 @@ export function createInteract(
   return (fn, controls) => {
     if (typeof fn !== "function")
       throw new TypeError(`interact: expected a function first, got ${inspect(fn)}`);
+    if (typeof controls !== "object" || controls === null)
+      throw new TypeError(`interact: expected an object of controls, got ${inspect(controls)}`);
     const widgets = Object.entries(controls).map(
       ([name, given]) => [name, control(name, given, make)] as const,
     );

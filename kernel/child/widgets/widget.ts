@@ -136,7 +136,8 @@ export class Widget {
   private receive(data: any): void {
     if (data?.method === "update" && isRecord(data.state)) {
       this.send("echo_update", data.state);
-      this.apply(this.known(data.state), data.state);
+      const changes = this.known(data.state);
+      this.apply(this.canTake(changes) ? changes : {}, data.state);
     } else if (data?.method === "request_state") this.send("update", this.fullState());
     else if (data?.method === "custom") this.onCustom(data.content);
     else throw new TypeError(`${this.model.name}: the front end sent a message without a known method`);
@@ -170,6 +171,15 @@ export class Widget {
   protected call(key: string, value: unknown, previous: unknown): void {
     for (const { property, callback } of [...this.listeners])
       if (snake(property) === key) callback(value, previous);
+  }
+
+  private canTake(changes: State): boolean {
+    try {
+      this.fit({ ...this.state, ...changes }, changes);
+      return true;
+    } catch {
+      return false; // the front end is told what the state is instead
+    }
   }
 
   /** A front end's changes: of properties that this model has, as the right types; others are left out. */
