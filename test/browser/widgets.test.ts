@@ -10,7 +10,11 @@ function wave(periods: number) {
   const svg = \`<svg width="400" height="100" data-periods="\${periods}"><polyline points="\${points.join(" ")}" fill="none" stroke="teal"/></svg>\`;
   return { [Symbol.for("Jupyter.display")]: () => ({ "text/html": svg, "text/plain": \`a wave of \${periods} periods\` }) };
 }
-interact(({ periods }) => { console.log("periods:", periods); return wave(periods) }, { periods: [1, 9] })`;
+interact(({ periods }) => {
+  console.log("periods:", periods);
+  if (periods > 8) throw new RangeError("too many periods");
+  return wave(periods);
+}, { periods: [1, 9] })`;
 
 const CONTROLS = `
 const log = new widgets.Output();
@@ -78,6 +82,15 @@ describe("widgets in JupyterLab", function () {
     assert.equal(await figure.count(), 1);
     assert.match((await output.textContent())!, /periods: 1/);
 
+    await handle.focus();
+    await notebook.page.keyboard.press("End");
+    const error = output.locator("[data-mime-type='application/vnd.jupyter.stderr']");
+    await error.getByText("RangeError: too many periods").waitFor();
+    await figure.waitFor({ state: "detached" });
+    await screenshot(notebook.page, "slider-error");
+    await notebook.page.keyboard.press("Home");
+    await output.locator("svg[data-periods='1']").waitFor();
+
     const saved = await notebook.save(server, "figure.ipynb");
     const texts = saved.cells[0].outputs.map((o: any) => [o.data["text/plain"]].flat().join(""));
     assert.deepEqual(texts, [
@@ -106,7 +119,15 @@ describe("widgets in JupyterLab", function () {
     const notebook = await NotebookPage.open(browser, server, "reload.ipynb", [
       "const rank = new widgets.IntSlider({ description: 'rank', min: 1, max: 64, value: 8 }); rank",
       "rank.value",
+      "for (const _ of progress(Array(50).fill(0), { label: 'steps' })) await new Promise((r) => setTimeout(r, 5));",
     ]);
+    await notebook.run(2);
+    const bar = notebook.output(2).locator("progress");
+    await notebook
+      .output(2)
+      .getByText(/50\/50/)
+      .waitFor();
+    assert.equal(await bar.getAttribute("value"), "50");
     await notebook.run(0);
     await notebook.output(0).locator(".noUi-handle").focus();
     await notebook.page.keyboard.press("ArrowRight");
@@ -115,6 +136,7 @@ describe("widgets in JupyterLab", function () {
     await notebook.page.reload();
     await notebook.ready();
     await notebook.output(0).locator(".widget-readout", { hasText: "9" }).waitFor();
+    assert.equal(await bar.getAttribute("value"), "50");
     await notebook.output(0).locator(".noUi-handle").focus();
     await notebook.page.keyboard.press("ArrowRight");
     await notebook.run(1);
