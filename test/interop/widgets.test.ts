@@ -64,7 +64,7 @@ describe("widgets against ipywidgets", () => {
       "rank 4\n",
       "8",
     ]);
-    assert.deepEqual(texts[2], [`steps: ${"█".repeat(24)} 2/2 · 0:00`]);
+    assert.match(texts[2]!.join(), /^steps: █+ 2\/2 · \d:\d\d$/);
     const { state } = (notebook.metadata.widgets as any)["application/vnd.jupyter.widget-state+json"];
     const kept = Object.values<any>(state).map(({ model_name, state }) => [model_name, state]);
     const output = kept.find(([name]) => name === "OutputModel")![1];

@@ -201,9 +201,9 @@ describe("kernel: interact", () => {
         const text = new widgets.Text({ value: "n" + n }); display(text);
       }, { n: [0, 4] })`);
     const [slider] = shownChildren(kernel.client, cell);
-    assert.match(below(cell)[0]!, /^steps: █+ 2\/2 · 0:00$/);
+    assert.match(below(cell)[0]!, /^steps: █+ 2\/2 · \d:\d\d$/);
     await change(kernel.client, slider!, { value: 4 });
-    assert.match(below(cell)[0]!, /^steps: █+ 4\/4 · 0:00$/);
+    assert.match(below(cell)[0]!, /^steps: █+ 4\/4 · \d:\d\d$/);
     assert.equal(below(cell)[1], "Text(value: 'n4')");
   });
 

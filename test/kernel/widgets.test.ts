@@ -152,6 +152,18 @@ describe("kernel: widgets", () => {
     assert.equal(result(await run("clicks")), "2");
   });
 
+  it("callbacks update what their cell has displayed", async () => {
+    const cell = await run(`
+      const more = new widgets.Button(); let count = 0;
+      more.onClick(() => display(++count, { id: "count" })); display(count, { id: "count" }); more`);
+    const click = { comm_id: shownModel(cell), data: { method: "custom", content: { event: "click" } } };
+    for (let i = 0; i < 3; i++) await sendComm(kernel.client, "msg", click);
+    assert.deepEqual(
+      area(kernel.client, cell).outputs.map(({ data }) => (data as any)["text/plain"]),
+      [["3"], ["Button()"]],
+    );
+  });
+
   it("boxes: children by reference, changed by both sides", async () => {
     const id = await widget(`
       const [a, b] = [new widgets.Text(), new widgets.Checkbox()];

@@ -139,7 +139,12 @@ export class Box extends Widget {
   }
 }
 
-/** An area for outputs of any kind. */
+/**
+ * An area for outputs of any kind.
+ *
+ * They are kept in the model's `outputs`, not redirected in the front end by `msg_id`, which would take all that the
+ * cell puts out meanwhile: what the function itself puts out goes here, also after it awaited.
+ */
 export class Output extends Widget {
   private readonly area = new Capture((outputs) => this.set({ outputs: outputs.map(notebookOutput) }));
 
