@@ -1,0 +1,52 @@
+/** Every tutorial run by nbclient shows the texts that it shows when this package runs it. */
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { packageRoot } from "../../kernel/entry";
+import { installKernelspec } from "../../kernel/install";
+import { type Cell, readNotebook } from "../../kernel/nbformat";
+import { runNotebook } from "../../kernel/notebooks";
+import { reference } from "./python";
+
+const NAME = "loralab-interop";
+const FOLDER = join(packageRoot(), "notebooks");
+
+describe("notebooks against nbclient", function () {
+  this.timeout(3_600_000);
+  const prefix = mkdtempSync(join(tmpdir(), "loralab-nbclient-"));
+  const environment = { ...process.env };
+
+  before(() => {
+    installKernelspec(NAME, { kind: "prefix", prefix });
+    Object.assign(process.env, { JUPYTER_PATH: join(prefix, "share", "jupyter"), LORALAB_FAST: "1" });
+  });
+  after(() => {
+    process.env = environment;
+    rmSync(prefix, { recursive: true });
+  });
+
+  for (const name of readdirSync(FOLDER).filter((file) => file.endsWith(".ipynb")))
+    it(`${name}: no error, and the same texts`, async () => {
+      const file = join(FOLDER, name);
+      const theirs = reference("nbclient_run.py", NAME, file);
+      const out = join(prefix, name);
+      const { failure } = await runNotebook(file, { out, fast: true });
+      assert.equal(failure, undefined);
+      const [expected, ours] = [join(theirs, name), out].map((path) => readNotebook(path).cells.map(texts));
+      assert.ok(expected!.flat().length > 0);
+      assert.deepEqual(ours, expected);
+      rmSync(theirs, { recursive: true });
+    });
+});
+
+/** The texts of a cell's outputs, in order, streams in one piece. Durations and speeds are left out: they are never the same. */
+function texts({ outputs = [] }: Cell): string[] {
+  return outputs.map((output: any) => {
+    const text = output.text ?? output.data?.["text/plain"] ?? "";
+    return `${output.output_type}: ${[text]
+      .flat()
+      .join("")
+      .replace(/\d+(\.\d+)? (ms|s|min|tokens\/s)\b/g, "…")}`;
+  });
+}
