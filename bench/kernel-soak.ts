@@ -15,6 +15,7 @@ const CELLS = 1000;
 const INTERRUPTS = 100;
 const CRASHES = 20;
 const WARM_UP = 100;
+const PAUSE_SECONDS = 20;
 
 /** Ordinary cells, which a session runs again and again; `i` is the number of the cell. */
 const KINDS: ((i: number) => string)[] = [
@@ -90,13 +91,13 @@ export async function kernelSoak(): Promise<Record<string, unknown>> {
   const start = await settledMegabytes(client);
   const everyInterrupt = Math.floor(CELLS / INTERRUPTS);
   const everyCrash = Math.floor(CELLS / CRASHES);
-  let peak = start;
+  let peak = start.both;
   for (let i = 0; i < CELLS; i++) {
     await ordinary(i);
     if (i % everyInterrupt === everyInterrupt - 1) await interrupted();
     if (i % everyCrash === everyCrash - 1) await crashed();
     client.published.length = 0;
-    if (i % 10 === 0) peak = Math.max(peak, await megabytes(client));
+    if (i % 10 === 0) peak = Math.max(peak, (await megabytes(client)).both);
   }
   for (let i = 0; i < WARM_UP; i++) await ordinary(i); // the last crash left a fresh child: as at the start
   const end = await settledMegabytes(client);
@@ -107,10 +108,14 @@ export async function kernelSoak(): Promise<Record<string, unknown>> {
     interrupts: kept + lost,
     variablesLost: lost,
     crashes: CRASHES,
-    startMegabytes: start,
+    startMegabytes: start.both,
+    startOfKernel: start.kernel,
+    startOfChild: start.child,
     peakMegabytes: peak,
-    endMegabytes: end,
-    growth: end / start - 1,
+    endMegabytes: end.both,
+    endOfKernel: end.kernel,
+    endOfChild: end.child,
+    growth: end.both / start.both - 1,
     logLines: client.log.split("\n").length - 1,
   };
 }
@@ -120,25 +125,43 @@ async function expectOk(running: Promise<Exchange>): Promise<void> {
   if (reply.content.status !== "ok") throw new Error(`a cell failed: ${JSON.stringify(reply.content)}`);
 }
 
-/** Resident memory of the kernel's two processes. */
-async function megabytes(client: KernelClient): Promise<number> {
-  const { reply } = await client.execute("", { silent: true, user_expressions: { pid: "process.pid" } });
-  const child = (reply.content.user_expressions as any).pid.data["text/plain"];
-  const rss = execFileSync("ps", ["-o", "rss=", "-p", `${client.process.pid},${child}`], {
-    encoding: "utf8",
-  });
-  return rss
-    .trim()
-    .split(/\s+/)
-    .reduce((sum, kilobytes) => sum + Number(kilobytes) / 1000, 0);
+/** Resident memory of the kernel, its compiler included, and of the process that runs the cells. */
+async function megabytes(client: KernelClient): Promise<Memory> {
+  return residentMegabytes(client.process.pid!, await childOf(client));
 }
 
-/** The least of some measurements: garbage that is about to be collected is not counted. */
-async function settledMegabytes(client: KernelClient): Promise<number> {
-  let least = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 5; i++) {
+async function childOf(client: KernelClient): Promise<number> {
+  const { reply } = await client.execute("", { silent: true, user_expressions: { pid: "process.pid" } });
+  return Number((reply.content.user_expressions as any).pid.data["text/plain"]);
+}
+
+interface Memory {
+  kernel: number;
+  child: number;
+  both: number;
+}
+
+function residentMegabytes(...pids: [kernel: number, child: number]): Memory {
+  const [kernel, child] = pids.map(
+    (pid) => Number(execFileSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" })) / 1000,
+  ) as [number, number];
+  return { kernel, child, both: kernel + child };
+}
+
+/** What a cell runs to collect the garbage of the cells before it. */
+const COLLECT = `
+  require("node:v8").setFlagsFromString("--expose-gc");
+  await require("node:vm").runInNewContext("gc")({ type: "major", execution: "async", flavor: "last-resort" });`;
+
+/** The least within a pause: an idle kernel collects its own garbage after ten seconds. */
+async function settledMegabytes(client: KernelClient): Promise<Memory> {
+  await expectOk(client.execute(COLLECT));
+  const child = await childOf(client);
+  let least = { kernel: 0, child: 0, both: Number.POSITIVE_INFINITY };
+  for (let i = 0; i < PAUSE_SECONDS; i++) {
     await delay(1000);
-    least = Math.min(least, await megabytes(client));
+    const now = residentMegabytes(client.process.pid!, child);
+    if (now.both < least.both) least = now;
   }
   return least;
 }

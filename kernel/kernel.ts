@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { startCompiler } from "./compiler/remote";
 import type { Connection } from "./connection";
+import { collectWhenIdle } from "./idle";
 import type { Message, Ports, Publications } from "./protocol/messages";
 import { decode, encode, newHeader, type Signing, WireError } from "./protocol/wire";
 import type { Attached } from "./publisher";
@@ -45,7 +46,9 @@ export async function startKernel(connection: Connection): Promise<Kernel> {
   });
 
   let session: Session | undefined;
+  const active = collectWhenIdle();
   const receive = (channel: RequestChannel, frames: Buffer[]) => {
+    active();
     let request: Message;
     try {
       request = decode(frames, signing);

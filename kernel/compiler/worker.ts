@@ -1,20 +1,12 @@
 /** The compiler's thread: builds the compiler, then answers calls in order. */
-import v8 from "node:v8";
-import vm from "node:vm";
 import { parentPort } from "node:worker_threads";
+import { collectWhenIdle } from "../idle";
 import type { Call, Returned } from "./remote";
 import { createCompiler } from "./tslab";
 
 const compiler = createCompiler();
 
-/** After a pause of this length the thread collects its garbage, which V8 alone does not do when nothing happens. */
-const IDLE_MS = 3000;
-v8.setFlagsFromString("--expose-gc");
-const collect: (options: object) => Promise<void> = vm.runInNewContext("gc");
-const idle = setTimeout(() => {
-  // Takes a tenth of a second, and halves the kernel's memory after some hundred cells.
-  void collect({ type: "major", execution: "async", flavor: "last-resort" });
-}, IDLE_MS);
+const active = collectWhenIdle();
 
 parentPort!.on("message", ({ id, method, args }: Call) => {
   let returned: Returned;
@@ -26,5 +18,5 @@ parentPort!.on("message", ({ id, method, args }: Call) => {
     returned = { id, error: reason };
   }
   parentPort!.postMessage(returned);
-  idle.refresh();
+  active();
 });
