@@ -32,9 +32,9 @@ export interface LoraSettings extends LowRankSettings {
   init?: Initialisation;
   /**
    * B's learning rate over A's (LoRA+: Hayou et al., arXiv:2402.12354), which of linear layers should be well above 1,
-   * about 16. PEFT: `create_loraplus_optimizer(loraplus_lr_ratio=…)`.
+   * about 16; 1 unless it is given. PEFT: `create_loraplus_optimizer(loraplus_lr_ratio=…)`.
    */
-  loraPlusRatio: number;
+  loraPlusRatio?: number;
 }
 export type LoraPair = LowRankPair;
 
@@ -68,11 +68,11 @@ export function lora({
   alphaPattern = {},
   modulesToSave = [],
   init,
-  loraPlusRatio = 1,
+  loraPlusRatio,
 }: Partial<LoraSettings> = {}): Method {
   const patterns = { rankPattern, alphaPattern };
   const settings = { rank, alpha, targets, dropout, rsLoRA, ...patterns, modulesToSave, init, loraPlusRatio };
-  if (!(loraPlusRatio > 0 && loraPlusRatio < Infinity)) {
+  if (loraPlusRatio !== undefined && !(loraPlusRatio > 0 && loraPlusRatio < Infinity)) {
     throw new Error(`lora: loraPlusRatio must be a number above 0, got ${loraPlusRatio}`);
   }
   checkLowRank("lora", settings);
@@ -135,7 +135,7 @@ function bind(settings: LoraSettings, base: Base, seed: number): LoraAdapter {
     scale: scaleOf(rank, alpha, rsLoRA),
     pairs,
     parameters,
-    ...(loraPlusRatio !== 1 && {
+    ...(loraPlusRatio !== undefined && {
       rates: new Map(pairs.filter(({ embedding }) => !embedding).map(({ b }) => [b, loraPlusRatio])),
     }),
     ...(replaced.size > 0
