@@ -12,7 +12,14 @@
  * | `POST /lab/api/tutorials/<name>/open` | `OpenedTutorial`; 201 when the copy was made, 200 when it was there |
  * | `POST /lab/api/tutorials/<name>/reset` | `ResetTutorial` |
  * | `GET /lab/api/machine` | `Machine` |
- * | `GET /api/nbconvert/<html\|script>/<path>?download=true` | the notebook *as saved* in that format |
+ * | `GET /nbconvert/<html\|script>/<path>?download=true` | the notebook *as saved* in that format |
+ *
+ * ## The front end's files
+ *
+ * `lab/ui/build.ts` makes `dist/lab/ui` (its header describes it): `index.html`, in which the server replaces
+ * `"{{config}}"` (quotes included) by the page configuration as JSON with every `<` written as `\u003c`; `static/` under `/static/`; `themes/`
+ * under `/lab/api/themes/`; `schemas.json`, `{ [id]: { schema, version } }`, for `/lab/api/settings`. `lab/bundle.ts`
+ * says where it is (`bundleFolder()`) and builds it when it is missing or stale (`ensureBundle(log)`).
  *
  * ## Outputs that survive a reload
  *
