@@ -142,10 +142,16 @@ function themesConfiguration(packages: Package[], out: string): Configuration {
 /** All settings schemas, with the defaults of `defaults.json` in place of JupyterLab's. */
 function schemas(packages: Package[]): Record<string, { schema: any; version: string }> {
   const all: Record<string, { schema: any; version: string }> = {};
-  for (const { name, version, jupyterlab } of packages) {
-    if (!jupyterlab?.schemaDir) continue;
-    const folder = path.join(MODULES, name, jupyterlab.schemaDir);
-    for (const file of fs.readdirSync(folder).filter((f) => f.endsWith(".json") && f !== "package.json.orig"))
+  const ours = {
+    name: "loralab",
+    version: readJson(path.join(REPOSITORY, "package.json")).version,
+    folder: path.join(UI, "schema"),
+  };
+  const theirs = packages.flatMap(({ name, version, jupyterlab }) =>
+    jupyterlab?.schemaDir ? [{ name, version, folder: path.join(MODULES, name, jupyterlab.schemaDir) }] : [],
+  );
+  for (const { name, version, folder } of [ours, ...theirs]) {
+    for (const file of fs.readdirSync(folder).filter((f) => f.endsWith(".json")))
       all[`${name}:${path.basename(file, ".json")}`] = { schema: readJson(path.join(folder, file)), version };
   }
   for (const [id, settings] of Object.entries(defaults))

@@ -6,22 +6,36 @@ import { JupyterLab } from "@jupyterlab/application";
 import { JupyterPluginRegistry, PageConfig } from "@jupyterlab/coreutils";
 import { IServiceManager } from "@jupyterlab/services";
 import { extensions, mimeExtensions } from "./extensions";
+import branding from "./plugins/branding";
+import launcher from "./plugins/launcher";
+import machine from "./plugins/machine";
+import plotly from "./plugins/plotly";
+import replay from "./plugins/replay";
+import timing from "./plugins/timing";
+import tutorials from "./plugins/tutorials";
+import "./style/index.css";
 
-/** They ask for a language server, for news from the internet, or for a server's list of plugins. */
 const LEFT_OUT = new Set([
+  // They ask for a language server, for news from the internet, or for a rebuild with Node.
   "@jupyterlab/apputils-extension:announcements",
   "@jupyterlab/fileeditor-extension:language-server",
   "@jupyterlab/notebook-extension:language-server",
+  // Ours are in their place.
+  "@jupyterlab/application-extension:logo",
+  "@jupyterlab/launcher-extension:plugin",
 ]);
 
 async function main(): Promise<void> {
+  PageConfig.setOption("appName", "loralab");
   const pluginRegistry = new JupyterPluginRegistry();
-  pluginRegistry.registerPlugins(extensions.filter(({ id }) => !LEFT_OUT.has(id)));
+  pluginRegistry.registerPlugins([
+    ...extensions.filter(({ id }) => !LEFT_OUT.has(id)),
+    ...[branding, launcher, machine, plotly, replay, timing, tutorials],
+  ]);
   const serviceManager = await pluginRegistry.resolveRequiredService(IServiceManager);
   const lab = new JupyterLab({ pluginRegistry, serviceManager, mimeExtensions });
   if (PageConfig.getOption("exposeAppInBrowser") === "true") Object.assign(window, { jupyterapp: lab });
-  await lab.start({ ignorePlugins: [], bubblingKeydown: true } as Parameters<typeof lab.start>[0]);
-  await lab.restored;
+  await lab.start({ bubblingKeydown: true });
 }
 
 window.addEventListener("load", () => void main());
