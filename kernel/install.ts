@@ -72,8 +72,8 @@ export function uninstallKernelspec(name: string, place: Place): string {
   return folder;
 }
 
-/** Our kernelspecs in all places that Jupyter looks at. */
-export function installedKernelspecs(): InstalledSpec[] {
+/** The folders in which Jupyter looks for kernelspecs, the most important first. */
+export function kernelFolders(): string[] {
   const environment = process.env.VIRTUAL_ENV ?? process.env.CONDA_PREFIX;
   const data = [
     ...(process.env.JUPYTER_PATH ?? "").split(path.delimiter).filter(Boolean),
@@ -83,8 +83,13 @@ export function installedKernelspecs(): InstalledSpec[] {
       ? [path.join(process.env.PROGRAMDATA ?? "C:\\ProgramData", "jupyter")]
       : ["/usr/local/share/jupyter", "/usr/share/jupyter"]),
   ];
+  return [...new Set(data.map((folder) => path.join(folder, "kernels")))];
+}
+
+/** Our kernelspecs in all places that Jupyter looks at. */
+export function installedKernelspecs(): InstalledSpec[] {
   const found: InstalledSpec[] = [];
-  for (const kernels of new Set(data.map((folder) => path.join(folder, "kernels")))) {
+  for (const kernels of kernelFolders()) {
     for (const name of fs.existsSync(kernels) ? fs.readdirSync(kernels).sort() : []) {
       const folder = path.join(kernels, name);
       const spec = readSpec(folder);

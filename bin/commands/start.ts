@@ -1,44 +1,168 @@
-/** `loralab start`: runs the first tutorial on this computer, shows each cell as it finishes, and keeps the result. */
+/** `loralab [folder]`: starts the lab, JupyterLab with the tutorials, on a folder of notebooks. */
+import { spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { packageRoot } from "../../kernel/entry";
-import { type Cell, sourceText } from "../../kernel/nbformat";
-import { runNotebook } from "../../kernel/notebooks";
+import { bundleFolder, ensureBundle } from "../../lab/bundle";
+import { isLoopback, type LabServer, labFolder, newToken, startServer } from "../../lab/server";
+import { findServer, noteServer } from "../../lab/server/runtime";
 
-const TUTORIAL = "01-what-lora-is.ipynb";
+interface Options {
+  port: number;
+  ip: string;
+  token?: string;
+  browser: boolean;
+  cullIdle: number;
+}
+
+/** Ports that are tried after one that is in use. */
+const TRIES = 50;
+/** How long a first Ctrl-C waits for the second. */
+const PATIENCE_MS = 5000;
 
 export function startCommand(program: Command): void {
   program
-    .command("start")
-    .description("run the first tutorial on the real base model and show what comes out")
-    .option("--fast", "fewer training steps")
-    .option("--out <folder>", "where the executed notebook goes", path.join("notebooks", "executed"))
-    .action(async ({ fast, out }: { fast?: boolean; out: string }) => {
-      fs.mkdirSync(out, { recursive: true });
-      const result = path.join(out, TUTORIAL);
-      const { seconds, failure } = await runNotebook(path.join(packageRoot(), "notebooks", TUTORIAL), {
-        out: result,
-        fast,
-        onCell: show,
-      });
-      if (failure) throw new Error(failure);
-      console.log(
-        `\nThe whole tutorial ran in ${seconds.toFixed(0)} s. With its figures and tables it is in`,
-      );
-      console.log(`  ${path.resolve(result)}`);
-      console.log(
-        "Open that file in JupyterLab or VS Code; `npx loralab kernel install` lets you run it there.",
-      );
+    .command("start", { isDefault: true })
+    .summary("open the lab on a folder (the default: loralab [folder])")
+    .description(
+      "Opens the lab in the browser: JupyterLab with the TypeScript kernel and the tutorials, on the notebooks of a " +
+        "folder. It serves this machine alone, and only those who have the token in its address.",
+    )
+    .argument("[folder]", "the folder to work in", ".")
+    .option("--port <number>", "port; the next free one when it is in use", port, 8888)
+    .option(
+      "--ip <address>",
+      "address to listen on; others than this machine's own open the lab to the network",
+      "127.0.0.1",
+    )
+    .option("--token <text>", "token that lets a browser in (default: $LORALAB_TOKEN, or a new random one)")
+    .option("--no-browser", "do not open the browser")
+    .option(
+      "--cull-idle <minutes>",
+      "end kernels that nobody has open and that were idle for so long",
+      minutes,
+      0,
+    )
+    .action(async (folder: string, options: Options) => {
+      const root = rootFolder(program, folder);
+      await start(root, options);
     });
 }
 
-/** Headings of prose, and of code the text that it put out. */
-function show(cell: Cell, output: string): void {
-  if (cell.cell_type === "markdown") {
-    const heading = /^#+ (.+)$/m.exec(sourceText(cell));
-    if (heading) console.log(`\n── ${heading[1]}`);
-  } else if (output.trim()) {
-    console.log(`\n${output.trimEnd()}`);
+async function start(root: string, options: Options): Promise<void> {
+  const data = labFolder();
+  const running = await findServer(data, root);
+  if (running) {
+    console.error(`The lab already runs on ${root} (process ${running.pid}).`);
+    console.log(`Lab ready: ${running.url}`);
+    if (options.browser) openBrowser(running.url);
+    return;
   }
+  if (!isLoopback(options.ip))
+    console.error(
+      `Warning: ${options.ip} can be reached from the network. Whoever has the token can run programs as you, and ` +
+        "the connection is not encrypted.",
+    );
+  await ensureBundle((line) => console.error(line));
+  const { version } = JSON.parse(fs.readFileSync(path.join(packageRoot(), "package.json"), "utf8"));
+  const server = await startServer({
+    root,
+    data,
+    version,
+    ui: bundleFolder(),
+    tutorials: path.join(packageRoot(), "notebooks"),
+    ip: options.ip,
+    port: options.port,
+    tries: TRIES,
+    token: options.token ?? process.env.LORALAB_TOKEN ?? newToken(),
+    cullIdleMinutes: options.cullIdle,
+    device,
+  });
+  const forget = noteServer(data, { pid: process.pid, url: server.url, root });
+  if (options.port !== 0 && server.port !== options.port)
+    console.error(`Port ${options.port} is in use; the lab is on port ${server.port}.`);
+  console.error(`Serving ${root}. Ctrl-C stops the lab.`);
+  console.log(`Lab ready: ${server.url}`);
+  if (options.browser) openBrowser(server.url);
+  stopOnSignals(server, forget);
+}
+
+/** Ctrl-C asks before it ends kernels with what they hold; a second one means it. */
+function stopOnSignals(server: LabServer, forget: () => void): void {
+  let asked = 0;
+  let isStopping = false;
+  const stop = async () => {
+    if (isStopping) return;
+    isStopping = true;
+    const kernels = server.lab.kernels.list().length;
+    console.error(kernels ? `Stopping ${count(kernels)} …` : "Stopping …");
+    forget();
+    await server.close();
+    process.exit(0);
+  };
+  process.on("SIGINT", () => {
+    const kernels = server.lab.kernels.list().length;
+    if (kernels === 0 || Date.now() - asked < PATIENCE_MS) return void stop();
+    asked = Date.now();
+    const verb = kernels === 1 ? "is" : "are";
+    console.error(
+      `\n${count(kernels)} ${verb} running. Ctrl-C again ends them and the lab; their variables are lost.`,
+    );
+  });
+  for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, () => void stop());
+  // A fault in one request must not cost the kernels of all.
+  process.on("uncaughtException", (error) => console.error("internal error:", error));
+  process.on("unhandledRejection", (error) => console.error("internal error:", error));
+}
+
+function count(kernels: number): string {
+  return kernels === 1 ? "1 kernel" : `${kernels} kernels`;
+}
+
+/** @throws Error when it is not a folder; a word that is none is taken for a mistyped command */
+function rootFolder(program: Command, folder: string): string {
+  const stat = fs.statSync(folder, { throwIfNoEntry: false });
+  if (stat?.isDirectory()) return fs.realpathSync(folder);
+  if (stat) throw new Error(`expected a folder to work in, got the file ${folder}`);
+  // Commander's own message with its suggestion; it has no public way to ask for it.
+  if (/^[a-z-]+$/.test(folder)) (program as unknown as { unknownCommand(): never }).unknownCommand();
+  throw new Error(`there is no folder ${folder}`);
+}
+
+/** What runs compiled code here; asked for in a process of its own, as it loads the whole engine. */
+async function device(): Promise<string> {
+  const args = [...process.execArgv, process.argv[1]!, "device", "--json"];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "ignore"] });
+  let text = "";
+  for await (const chunk of child.stdout) text += chunk;
+  return JSON.parse(text).compiled.description;
+}
+
+function openBrowser(url: string): void {
+  const { platform, env } = process;
+  // A machine without a screen: xdg-open would open a browser in the terminal.
+  if (platform === "linux" && !env.DISPLAY && !env.WAYLAND_DISPLAY) return;
+  const [command, ...args] =
+    platform === "darwin"
+      ? ["open"]
+      : platform === "win32"
+        ? ["rundll32", "url.dll,FileProtocolHandler"]
+        : ["xdg-open"];
+  const child = spawn(command!, [...args, url], { stdio: "ignore", detached: true });
+  child.on("error", () => console.error("The browser could not be opened; open the address yourself."));
+  child.unref();
+}
+
+function port(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 65535)
+    throw new InvalidArgumentError("A port is a number from 0 (any that is free) to 65535.");
+  return value;
+}
+
+function minutes(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0)) throw new InvalidArgumentError("Expected a number of minutes; 0 means never.");
+  return value;
 }

@@ -36,13 +36,12 @@ export function encode(message: Message, signing: Signing): Buffer[] {
   const parts = [message.header, message.parent, message.metadata, message.content].map((part) =>
     Buffer.from(JSON.stringify(part)),
   );
-  return [
-    ...message.identities,
-    DELIMITER,
-    Buffer.from(signature(parts, signing)),
-    ...parts,
-    ...message.buffers,
-  ];
+  return [...message.identities, ...sign(parts, signing), ...message.buffers];
+}
+
+/** The frames of a message whose four parts are JSON already: delimiter, signature, parts. */
+export function sign(parts: Buffer[], signing: Signing): Buffer[] {
+  return [DELIMITER, Buffer.from(signature(parts, signing)), ...parts];
 }
 
 /**

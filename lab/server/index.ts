@@ -1,0 +1,82 @@
+/** The lab's server: a small Jupyter Server, for one user, on this machine. */
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import { Lab, type LabOptions } from "./lab";
+import { routes } from "./routes";
+import { Security } from "./security";
+import { serveWebSockets } from "./websocket";
+
+export { labFolder } from "./folders";
+export type { LabOptions } from "./lab";
+export { isLoopback, newToken } from "./security";
+
+export interface ServerOptions extends LabOptions {
+  ip: string;
+  /** The first port that is tried; 0: any that is free. */
+  port: number;
+  /** How many ports are tried after a busy one. */
+  tries: number;
+  token: string;
+}
+
+export interface LabServer {
+  port: number;
+  /** Where a browser gets in, with the token. */
+  url: string;
+  lab: Lab;
+  /** Ends all kernels, then the server. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the server.
+ *
+ * @throws Error when no port is free, or the address is not this machine's
+ */
+export async function startServer({ ip, port, tries, token, ...options }: ServerOptions): Promise<LabServer> {
+  const server = http.createServer();
+  const bound = await listen(server, ip, port, tries);
+  const security = new Security({ token, ip, port: bound });
+  const lab = new Lab(options, security);
+  const app = routes(lab);
+  server.on("request", getRequestListener(app.fetch, { overrideGlobalObjects: false }));
+  const endWebSockets = serveWebSockets(server, security, lab.kernels, lab.events);
+  const host = ip.includes(":") ? `[${ip}]` : ip === "0.0.0.0" ? "127.0.0.1" : ip;
+  return {
+    port: bound,
+    url: `http://${host}:${bound}/lab?token=${token}`,
+    lab,
+    async close() {
+      server.close();
+      await lab.close();
+      endWebSockets();
+      server.closeAllConnections();
+    },
+  };
+}
+
+async function listen(server: http.Server, ip: string, port: number, tries: number): Promise<number> {
+  for (let i = 0; ; i++) {
+    try {
+      await new Promise<void>((resolve, reject) => {
+        server.once("error", reject);
+        server.listen(port === 0 ? 0 : port + i, ip, () => {
+          server.off("error", reject);
+          resolve();
+        });
+      });
+      return (server.address() as AddressInfo).port;
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code === "EADDRINUSE" && i < tries && port + i < 65535) continue;
+      if (code === "EADDRINUSE")
+        throw new Error(
+          `port ${port}${tries ? ` and the ${tries} after it are` : " is"} in use; choose another with --port`,
+        );
+      if (code === "EADDRNOTAVAIL")
+        throw new Error(`${ip} is not an address of this machine; choose another --ip`);
+      throw new Error(`cannot listen on ${ip}:${port + i}: ${message}`);
+    }
+  }
+}

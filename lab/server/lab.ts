@@ -1,0 +1,116 @@
+/** The parts of the lab's server, joined: what `routes.ts` speaks to. */
+import { createHash } from "node:crypto";
+import fs from "node:fs/promises";
+import path from "node:path";
+import type { Machine, RunningOutputs } from "./api-types";
+import { Contents } from "./contents/contents";
+import { parentPath } from "./contents/paths";
+import { Trust } from "./contents/trust";
+import { HttpError } from "./errors";
+import { Events } from "./events";
+import { Kernels } from "./kernels/kernels";
+import { Sessions } from "./kernels/sessions";
+import { machine } from "./machine";
+import { labPage, NOT_BUILT_PAGE } from "./page";
+import type { Security } from "./security";
+import { Settings } from "./settings";
+import { Tutorials } from "./tutorials";
+import { Workspaces } from "./workspaces";
+
+export interface LabOptions {
+  /** The folder that the user works in. */
+  root: string;
+  /** Where settings, workspaces and trust are kept. */
+  data: string;
+  /** The front end's bundle. */
+  ui: string;
+  /** The tutorials as shipped. */
+  tutorials: string;
+  version: string;
+  cullIdleMinutes?: number;
+  /** How long a kernel may take until it answers, in ms. */
+  kernelStartTimeout?: number;
+  showHidden?: boolean;
+  /** What runs compiled code, for people. */
+  device?: () => Promise<string>;
+}
+
+export class Lab {
+  readonly contents: Contents;
+  readonly kernels: Kernels;
+  readonly sessions: Sessions;
+  readonly settings: Settings;
+  readonly workspaces: Workspaces;
+  readonly tutorials: Tutorials;
+  readonly events = new Events();
+  readonly version: string;
+  private readonly started = new Date();
+  private device: Promise<string | null> | undefined;
+
+  constructor(
+    private readonly options: LabOptions,
+    readonly security: Security,
+  ) {
+    const { root, data, ui, tutorials, version, showHidden, cullIdleMinutes, kernelStartTimeout } = options;
+    const trust = new Trust(path.join(data, "trust"));
+    this.version = version;
+    this.contents = new Contents({
+      root,
+      trust,
+      showHidden,
+      onSaved: (apiPath, notebook) => this.sessions.kernelOf(apiPath)?.outputs.saved(notebook),
+    });
+    this.kernels = new Kernels({ cullIdleMinutes, startTimeout: kernelStartTimeout });
+    this.sessions = new Sessions(this.kernels, (apiPath) => this.kernelFolder(parentPath(apiPath)));
+    this.settings = new Settings(path.join(ui, "schemas.json"), path.join(data, "settings"));
+    const folder = createHash("sha256").update(root).digest("hex").slice(0, 16);
+    this.workspaces = new Workspaces(path.join(data, "workspaces", folder));
+    this.tutorials = new Tutorials(tutorials, this.contents, trust);
+  }
+
+  /** The app's page; while it is not built, one that says how. */
+  async page(workspace: string | undefined, treePath: string): Promise<{ html: string; status: 200 | 503 }> {
+    const { ui, root, version } = this.options;
+    const html = await labPage({ ui, root, version }, { workspace, treePath });
+    return html === undefined ? { html: NOT_BUILT_PAGE, status: 503 } : { html, status: 200 };
+  }
+
+  bundle(part: "static" | "themes"): string {
+    return path.join(this.options.ui, part);
+  }
+
+  /** The folder that a kernel runs in: the nearest one that is there, as a notebook may be saved later. */
+  async kernelFolder(apiPath: string): Promise<string> {
+    for (let folder = apiPath; ; folder = parentPath(folder)) {
+      const file = await this.contents.file(folder);
+      if ((await fs.stat(file).catch(() => undefined))?.isDirectory()) return file;
+      if (folder === "") throw new HttpError(404, `the root folder ${this.options.root} is gone`);
+    }
+  }
+
+  /** What the kernel of a notebook put out since it was saved. */
+  outputsOf(apiPath: string): RunningOutputs {
+    const kernel = this.sessions.kernelOf(apiPath);
+    return kernel ? { kernelId: kernel.id, cells: kernel.outputs.list() } : { kernelId: null, cells: [] };
+  }
+
+  machine(): Promise<Machine> {
+    this.device ??= (this.options.device?.() ?? Promise.resolve(null)).catch(() => null);
+    return machine(this.kernels, this.sessions, this.device);
+  }
+
+  status() {
+    const kernels = this.kernels.list();
+    const times = [this.started, ...kernels.map(({ lastActivity }) => lastActivity)].map(Number);
+    return {
+      started: this.started.toISOString(),
+      last_activity: new Date(Math.max(...times)).toISOString(),
+      connections: kernels.reduce((sum, { connections }) => sum + connections, 0),
+      kernels: kernels.length,
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.kernels.close(), this.contents.close()]);
+  }
+}
