@@ -185,16 +185,23 @@ async function main(): Promise<void> {
   const started = Date.now();
   const packages = extensionPackages();
   const out = bundleFolder();
-  const next = `${out}.next`;
-  fs.rmSync(next, { recursive: true, force: true });
+  const next = `${out}.${process.pid}`;
   console.log(`bundling JupyterLab (${packages.length} extensions) …`);
-  await bundle([labConfiguration(packages, next), themesConfiguration(packages, next)]);
-  fs.writeFileSync(path.join(next, "schemas.json"), JSON.stringify(schemas(packages)));
-  fs.copyFileSync(path.join(UI, "src/index.html"), path.join(next, "index.html"));
-  fs.copyFileSync(path.join(REPOSITORY, "kernel/assets/logo-svg.svg"), path.join(next, "static/favicon.svg"));
-  stampBundle(next);
-  fs.rmSync(out, { recursive: true, force: true });
-  fs.renameSync(next, out);
+  try {
+    fs.mkdirSync(next, { recursive: true });
+    stampBundle(next);
+    await bundle([labConfiguration(packages, next), themesConfiguration(packages, next)]);
+    fs.writeFileSync(path.join(next, "schemas.json"), JSON.stringify(schemas(packages)));
+    fs.copyFileSync(path.join(UI, "src/index.html"), path.join(next, "index.html"));
+    fs.copyFileSync(
+      path.join(REPOSITORY, "kernel/assets/logo-svg.svg"),
+      path.join(next, "static/favicon.svg"),
+    );
+    fs.rmSync(out, { recursive: true, force: true });
+    fs.renameSync(next, out);
+  } finally {
+    fs.rmSync(next, { recursive: true, force: true });
+  }
   console.log(
     `bundled in ${((Date.now() - started) / 1000).toFixed(0)} s: ${path.relative(process.cwd(), out)}`,
   );

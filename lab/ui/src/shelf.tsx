@@ -1,6 +1,6 @@
 /** The shelf: a card per tutorial with what it teaches, how long it takes and how far the reader is. */
 import { showErrorMessage } from "@jupyterlab/apputils";
-import type { LauncherModel } from "@jupyterlab/launcher";
+import type { ILauncher, LauncherModel } from "@jupyterlab/launcher";
 import { LabIcon, ReactWidget, UseSignal } from "@jupyterlab/ui-components";
 import type { CommandRegistry } from "@lumino/commands";
 import type { Message } from "@lumino/messaging";
@@ -140,13 +140,20 @@ function Card({ tutorial, open }: { tutorial: Tutorial; open: () => void }) {
   );
 }
 
+/** The sections of JupyterLab's launcher, in its order. */
+const CATEGORIES = ["Notebook", "Console", "Other"];
+
 /** What JupyterLab's launcher offers, in one row. */
 function Blank(props: {
   commands: CommandRegistry;
   model: LauncherModel;
   start: (command: string, args: object) => void;
 }) {
-  const items = Array.from(props.model.items());
+  const order = (item: ILauncher.IItemOptions) =>
+    CATEGORIES.indexOf(item.category ?? "") * 1000 + (item.rank ?? 999);
+  const items = Array.from(props.model.items())
+    .filter(({ category }) => CATEGORIES.includes(category ?? ""))
+    .sort((a, b) => order(a) - order(b));
   if (!items.length) return null;
   return (
     <section className="loralab-Shelf-blank">

@@ -15,7 +15,8 @@ const SHOW = "loralab:show-tutorials";
 let count = 0;
 
 const plugin: JupyterFrontEndPlugin<ILauncher> = {
-  id: "loralab:launcher",
+  // JupyterLab's id, so that its menu item, shortcut and button in the file browser are ours.
+  id: "@jupyterlab/launcher-extension:plugin",
   description: "Offers the tutorials, and what JupyterLab's launcher offers.",
   autoStart: true,
   requires: [ILabShell],
