@@ -5,14 +5,16 @@
  * is asked for, again and again, until both a reply and a broadcast have come. It is asked on the control channel too:
  * some kernels answer the shell only between cells.
  */
+import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { newHeader } from "../../../kernel/protocol/wire";
 import { type Delivery, type FrontEndSockets, parcel } from "./sockets";
 
 const REPEAT_MS = 100;
+/** The session in the headers of our questions; kernels repeat it in what they say because of them. */
+const SESSION = `loralab-nudge-${randomUUID()}`;
 
 export class Nudge {
-  private readonly asked = new Set<string>();
   private hasReply = false;
   private hasBroadcast = false;
   private done!: () => void;
@@ -20,13 +22,13 @@ export class Nudge {
     this.done = resolve;
   });
 
-  /** Takes note of a message. @returns whether it belongs to the nudge alone, and is not to be passed on */
+  /** Takes note of a message. @returns whether a nudge of any front end caused it: it is not to be passed on */
   sees({ channel, message }: Delivery): boolean {
     if (channel === "iopub") this.hasBroadcast = true;
-    const isOwn = this.asked.has(message.parent.msg_id ?? "");
-    if (isOwn && channel !== "iopub") this.hasReply = true;
+    const isNudge = message.parent.session === SESSION;
+    if (isNudge && channel !== "iopub") this.hasReply = true;
     if (this.hasReply && this.hasBroadcast) this.done();
-    return isOwn;
+    return isNudge;
   }
 
   /** Resolves to true when both directions work, to false when `signal` aborts before. */
@@ -37,9 +39,7 @@ export class Nudge {
     });
     for (let wait = REPEAT_MS; !isDone && !signal.aborted; wait = Math.min(wait + REPEAT_MS, 1000)) {
       for (const channel of ["shell", "control"] as const) {
-        const header = newHeader("kernel_info_request", "loralab-server");
-        this.asked.add(header.msg_id);
-        sockets.send(parcel(channel, header, {}));
+        sockets.send(parcel(channel, newHeader("kernel_info_request", SESSION), {}));
       }
       await Promise.race([end, delay(wait, undefined, { signal, ref: false }).catch(() => {})]);
     }
