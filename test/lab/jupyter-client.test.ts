@@ -111,7 +111,10 @@ describe("lab: JupyterLab's client library", () => {
     assert.ok((completion.content as { matches: string[] }).matches.includes("sqrt"));
     await session.setPath("b.ipynb");
     await sessions.refreshRunning();
-    assert.deepEqual([...sessions.running()].map(({ path }) => path), ["b.ipynb"]);
+    assert.deepEqual(
+      [...sessions.running()].map(({ path }) => path),
+      ["b.ipynb"],
+    );
     await session.shutdown();
     await kernelManager.refreshRunning();
     assert.deepEqual([...kernelManager.running()], []);

@@ -1,0 +1,155 @@
+/** Outputs that survive a reload: what the server keeps of running cells. */
+import assert from "node:assert/strict";
+import { newHeader } from "../../kernel/protocol/wire";
+import type { RunningOutputs } from "../../lab/server/api-types";
+import { OutputLog } from "../../lab/server/kernels/outputs";
+import { Channel } from "./channel";
+import { codeCell, notebook, saveNotebook, until, useLab } from "./support";
+
+describe("lab: outputs of a kernel without a browser", () => {
+  const lab = useLab();
+
+  it("keeps what a cell puts out while no browser is connected, until it is saved", async () => {
+    await saveNotebook(
+      lab,
+      "a.ipynb",
+      notebook(codeCell("one", ""), codeCell("two", ""), codeCell("three", "")),
+    );
+    const session = await lab.ask("POST", "/api/sessions", { path: "a.ipynb", type: "notebook", name: "a" });
+    const page = await Channel.open(lab, session.body.kernel.id);
+    const outputs = async (): Promise<RunningOutputs> =>
+      (await lab.ask("GET", "/lab/api/outputs?path=a.ipynb")).body;
+    const long = `console.log("begin"); await new Promise((resolve) => setTimeout(resolve, 500)); console.log("end"); 6 * 7`;
+    page.execute(long, "one");
+    page.execute("throw new Error('no')", "two");
+    page.execute("1", "three");
+    await until(async () => (await outputs()).cells[0]?.state === "running");
+    page.close(1001); // the page is reloaded
+    await until(async () => (await outputs()).cells[2]?.finished !== null);
+    const { kernelId, cells } = await outputs();
+    assert.equal(kernelId, session.body.kernel.id);
+    assert.deepEqual(
+      cells.map(({ cellId, state, executionCount }) => [cellId, state, executionCount]),
+      [
+        ["one", "ok", 1],
+        ["two", "error", 2],
+        ["three", "aborted", null],
+      ],
+    );
+    assert.deepEqual(cells[0]!.outputs, [
+      { output_type: "stream", name: "stdout", text: "begin\nend\n" },
+      { output_type: "execute_result", data: { "text/plain": "42" }, metadata: {}, execution_count: 1 },
+    ]);
+    assert.equal((cells[1]!.outputs[0] as { ename: string }).ename, "Error");
+
+    // Saved with cell one as it ran, and cell two as it was before.
+    await saveNotebook(
+      lab,
+      "a.ipynb",
+      notebook(codeCell("one", "", { execution_count: 1 }), codeCell("two", ""), codeCell("three", "")),
+    );
+    assert.deepEqual(
+      (await outputs()).cells.map(({ cellId }) => cellId),
+      ["two"],
+    );
+    await lab.ask("PATCH", `/api/sessions/${session.body.id}`, { path: "b.ipynb" });
+    assert.equal((await outputs()).kernelId, null);
+    await lab.ask("DELETE", `/api/sessions/${session.body.id}`);
+  });
+
+  it("tells the running cell when the kernel's process dies, and starts another", async () => {
+    const session = await lab.ask("POST", "/api/sessions", { path: "c.ipynb", type: "notebook", name: "c" });
+    const page = await Channel.open(lab, session.body.kernel.id);
+    const id = page.execute(`console.log("on"); await new Promise(() => {})`, "x");
+    await until(() => page.text(id).includes("on"));
+    process.kill(lab.server.lab.kernels.get(session.body.kernel.id).pid!, "SIGKILL");
+    const error = await page.find(({ header }) => header.msg_type === "error");
+    assert.equal(error.parent_header.msg_id, id);
+    assert.match(
+      error.content.evalue,
+      /the kernel's process ended \(SIGKILL\).*run out of memory.*variables are gone/,
+    );
+    const states = () =>
+      page.messages
+        .filter(({ header, parent_header }) => header.msg_type === "status" && !parent_header.msg_id)
+        .map(({ content }) => content.execution_state);
+    await until(() => states().includes("restarting"));
+    const again = page.execute("1 + 1");
+    assert.equal(
+      (await page.reply(again)).content.status,
+      "ok",
+      "what is sent during the restart is not lost",
+    );
+    const { cells } = (await lab.ask("GET", "/lab/api/outputs?path=c.ipynb")).body as RunningOutputs;
+    assert.deepEqual([cells[0]!.state, cells[0]!.outputs.at(-1)!.output_type], ["error", "error"]);
+    page.close();
+  });
+});
+
+describe("lab: the log of outputs", () => {
+  const message = (type: string, content: object, parent = "request") => ({
+    identities: [],
+    header: newHeader(type, "kernel"),
+    parent: { msg_id: parent },
+    metadata: {},
+    content: content as Record<string, unknown>,
+    buffers: [],
+  });
+  const logged = (...messages: [string, object, string?][]) => {
+    const log = new OutputLog();
+    log.requested("request", "cell");
+    log.requested("other", "another");
+    for (const [type, content, parent] of messages) log.add(message(type, content, parent));
+    return log.list();
+  };
+  const stream = (text: string, name = "stdout"): [string, object] => ["stream", { name, text }];
+
+  it("joins text of one stream and keeps the order of the others", () => {
+    const [cell] = logged(stream("a"), stream("b"), stream("c", "stderr"), stream("d"));
+    assert.deepEqual(
+      cell!.outputs.map((output: any) => [output.name, output.text]),
+      [
+        ["stdout", "ab"],
+        ["stderr", "c"],
+        ["stdout", "d"],
+      ],
+    );
+  });
+
+  it("honours clear_output, at once or with the next output", () => {
+    assert.deepEqual(logged(stream("a"), ["clear_output", { wait: false }])[0]!.outputs, []);
+    const waiting = logged(stream("a"), ["clear_output", { wait: true }])[0]!;
+    assert.deepEqual([waiting.outputs.length, waiting.clearNext], [1, true]);
+    const replaced = logged(stream("a"), ["clear_output", { wait: true }], stream("b"))[0]!;
+    assert.deepEqual([(replaced.outputs[0] as any).text, replaced.clearNext], ["b", false]);
+  });
+
+  it("applies updates to all outputs of a display id, whichever cell shows them", () => {
+    const transient = { display_id: "d" };
+    const [one, two] = logged(
+      ["display_data", { data: { "text/plain": "0 %" }, metadata: {}, transient }],
+      ["display_data", { data: { "text/plain": "0 %" }, metadata: {}, transient }, "other"],
+      ["update_display_data", { data: { "text/plain": "50 %" }, metadata: {}, transient }, "unknown"],
+    );
+    for (const cell of [one, two]) {
+      assert.deepEqual((cell!.outputs[0] as any).data, { "text/plain": "50 %" });
+      assert.deepEqual(cell!.displayIds, { 0: "d" });
+    }
+  });
+
+  it("keeps the beginning and the end of text without end, in bounded memory", () => {
+    const log = new OutputLog();
+    log.requested("request", "cell");
+    log.add(message("stream", { name: "stdout", text: "first line\n" }));
+    for (let i = 0; i < 400; i++)
+      log.add(message("stream", { name: "stdout", text: `${"x".repeat(100_000)}\n` }));
+    log.add(message("stream", { name: "stdout", text: "last line\n" }));
+    const [cell] = log.list();
+    const { text } = cell!.outputs[0] as { text: string };
+    assert.ok(cell!.truncated);
+    assert.ok(text.length < 9 * 2 ** 20, `${text.length}`);
+    assert.match(text, /^first line\n/);
+    assert.match(text, /last line\n$/);
+    assert.equal(text.split("output left out").length, 2);
+  });
+});
