@@ -43,6 +43,7 @@ class Replay {
   private future: KernelShellFutureHandler<KernelMessage.IExecuteRequestMsg, KernelMessage.IExecuteReplyMsg>;
   private request: KernelMessage.IExecuteRequestMsg;
   private displayIds = new Set<string>();
+  private executionCount: number | null;
   private failed = false;
   private replied = false;
   /** Messages are handled one after the other, as a kernel connection does. */
@@ -53,6 +54,7 @@ class Replay {
     private cell: CodeCell,
     private recorded: CellOutputs,
   ) {
+    this.executionCount = recorded.executionCount;
     this.request = KernelMessage.createMessage<KernelMessage.IExecuteRequestMsg>({
       msgType: "execute_request",
       channel: "shell",
@@ -68,15 +70,19 @@ class Replay {
   run(): void {
     const session = { session: { kernel: { requestExecute: () => this.future } } };
     const metadata = { recordTiming: true, cellId: this.recorded.cellId };
-    CodeCell.execute(this.cell, session as unknown as ISessionContext, metadata).catch(() => {
-      // The kernel ended or the cell was run anew; the cell shows which.
-    });
-    const { state, started, finished, outputs, displayIds, clearNext, executionCount } = this.recorded;
+    CodeCell.execute(this.cell, session as unknown as ISessionContext, metadata).then(
+      () => {
+        // JupyterLab does so when the number changes; an aborted cell has none.
+        this.cell.model.executionState = "idle";
+      },
+      () => {
+        // The kernel ended or the cell was run anew; the cell shows which.
+      },
+    );
+    const { state, started, finished, outputs, displayIds, clearNext } = this.recorded;
     if (started) {
       this.feed("status", { execution_state: "busy" }, started);
-      this.feed("execute_input", { code: "", execution_count: executionCount ?? 0 }, started);
-      if (executionCount !== null) this.cell.model.executionCount = executionCount;
-      this.cell.model.executionState = "running";
+      this.feed("execute_input", { code: "", execution_count: this.executionCount ?? 0 }, started);
     }
     outputs.forEach((output, index) => {
       const { output_type, ...content } = output;
@@ -138,10 +144,8 @@ class Replay {
   private handle(message: KernelMessage.IMessage): void {
     const id = (message.content as { transient?: { display_id?: string } }).transient?.display_id;
     if (id) this.displayIds.add(id);
-    if (message.header.msg_type === "execute_input") {
-      const count = (message as KernelMessage.IExecuteInputMsg).content.execution_count;
-      if (count) this.cell.model.executionCount = count;
-    }
+    if (KernelMessage.isExecuteInputMsg(message))
+      this.executionCount = message.content.execution_count || null;
     this.handled = this.handled.then(() =>
       this.future.isDisposed ? undefined : this.future.handleMsg(message),
     );
