@@ -9,6 +9,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { Command, CommanderError } from "commander";
 import { deviceCommand } from "./commands/device";
+import { exportCommand } from "./commands/export";
 import { kernelCommands } from "./commands/kernel";
 import { notebooksCommand } from "./commands/notebooks";
 import { planCommand } from "./commands/plan";
@@ -23,6 +24,7 @@ function createProgram(): Command {
     .showHelpAfterError("(add --help for what is expected)")
     .exitOverride();
   startCommand(program);
+  exportCommand(program);
   notebooksCommand(program);
   kernelCommands(program);
   planCommand(program);

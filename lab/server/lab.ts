@@ -2,9 +2,10 @@
 import { createHash } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
+import { EXPORT_FORMATS, type ExportFormat, exportNotebook } from "../export";
 import type { Machine, RunningOutputs } from "./api-types";
 import { Contents } from "./contents/contents";
-import { parentPath } from "./contents/paths";
+import { baseName, parentPath } from "./contents/paths";
 import { Trust } from "./contents/trust";
 import { HttpError } from "./errors";
 import { Events } from "./events";
@@ -86,6 +87,31 @@ export class Lab {
       if ((await fs.stat(file).catch(() => undefined))?.isDirectory()) return file;
       if (folder === "") throw new HttpError(404, `the root folder ${this.options.root} is gone`);
     }
+  }
+
+  /** A notebook, as it was saved, in another format. */
+  async export(
+    format: string,
+    apiPath: string,
+  ): Promise<{ text: string; mimetype: string; filename: string }> {
+    if (!EXPORT_FORMATS.includes(format as ExportFormat))
+      throw new HttpError(400, `expected one of the formats ${EXPORT_FORMATS.join(", ")}, got ${format}`);
+    const wanted = { type: "notebook", content: true, hash: false } as const;
+    const { content } = await this.contents.get(apiPath, wanted);
+    const name = baseName(apiPath).replace(/\.ipynb$/, "");
+    const folder = parentPath(apiPath);
+    const { text, extension } = await exportNotebook(content, format as ExportFormat, {
+      name,
+      readImage: async (image) => {
+        try {
+          return await fs.readFile(await this.contents.file(path.posix.join(folder, image)));
+        } catch {
+          return undefined; // not there, or outside of the root folder
+        }
+      },
+    });
+    const mimetype = format === "html" ? "text/html; charset=utf-8" : "text/plain; charset=utf-8";
+    return { text, mimetype, filename: name + extension };
   }
 
   /** What the kernel of a notebook put out since it was saved. */

@@ -83,6 +83,13 @@ export function routes(lab: Lab): Hono {
     return sendFile(c, await contents.file(pathOf(c)), pathOf(c), { ...UNTRUSTED, ...download });
   });
 
+  app.get("/api/nbconvert", (c) => c.json(EXPORTS));
+  app.get(`/nbconvert/:format/${PATH}`, async (c) => {
+    const { text, mimetype, filename } = await lab.export(name(c, "format"), pathOf(c));
+    const download = c.req.query("download") === "true" ? attachment(filename) : {};
+    return c.body(text, 200, { ...UNTRUSTED, "Content-Type": mimetype, ...download });
+  });
+
   // Kernels
   app.get("/api/kernelspecs", (c) => {
     const specs = [...kernelspecs().values()].map((spec) => [spec.name, specModel(spec)]);
@@ -126,6 +133,8 @@ export function routes(lab: Lab): Hono {
 }
 
 const LANGUAGES = { en: { displayName: "English", nativeName: "English" } };
+
+const EXPORTS = { html: { output_mimetype: "text/html" }, script: { output_mimetype: "text/plain" } };
 
 /** There is one user, who owns the server. */
 const ME = {
