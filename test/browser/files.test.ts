@@ -93,7 +93,7 @@ describe("files in the lab", () => {
   });
 
   it("are exported to HTML and to TypeScript, with what was just edited", async () => {
-    await page.runCell();
+    await page.runCell(0);
     await page.output(0).waitFor();
     for (const [label, extension, expected] of [
       ["HTML", ".html", /42/],

@@ -25,17 +25,15 @@ describe("the kernel in the lab", () => {
 
   it("is stopped by the Stop button in an endless loop, and keeps its variables", async () => {
     const page = await open("stop.ipynb", ["const kept = 42", "while (true) {}", "'aborted'", "kept"]);
-    await page.runCell();
-    await page.idle();
-    await page.command("notebook:move-cursor-down");
-    await page.command("notebook:run-cell");
+    await page.runCell(0);
+    await eventually(async () => (await page.prompt(0)) === "[1]:", "the first cell did not run");
+    await page.runCell(1);
     await eventually(async () => (await page.prompt(1)) === "[*]:", "the loop does not run");
     await page.page.locator('[data-command="notebook:interrupt-kernel"]').click();
     await page.output(1).waitFor();
     assert.match((await page.output(1).textContent()) ?? "", /[Ii]nterrupt/);
     await page.idle();
-    await page.cell(3).click();
-    await page.runCell();
+    await page.runCell(3);
     await page.output(3).waitFor();
     assert.match((await page.output(3).textContent()) ?? "", /42/);
     await page.screenshot("interrupted");
@@ -47,7 +45,7 @@ describe("the kernel in the lab", () => {
       "(globalThis as any).runs = ((globalThis as any).runs ?? 0) + 1",
     ]);
     for (const run of [1, 2]) {
-      await page.runCell();
+      await page.runCell(0);
       await eventually(async () => (await page.prompt(0)) === `[${run}]:`, `run ${run}`);
     }
     assert.match((await page.output(0).textContent()) ?? "", /2/);
@@ -61,11 +59,10 @@ describe("the kernel in the lab", () => {
 
   it("that crashes says what happened, and works again at once", async () => {
     const page = await open("crash.ipynb", ["process.kill(process.pid, 'SIGKILL')", "'alive'"]);
-    await page.runCell();
+    await page.runCell(0);
     await page.output(0).waitFor();
     assert.match((await page.output(0).textContent()) ?? "", /SIGKILL|died|ended|lost/);
-    await page.cell(1).click();
-    await page.runCell();
+    await page.runCell(1);
     await page.output(1).waitFor();
     assert.match((await page.output(1).textContent()) ?? "", /alive/);
     await page.screenshot("crashed-cell");
@@ -74,14 +71,13 @@ describe("the kernel in the lab", () => {
 
   it("whose whole process is killed is started again, and the page says so", async () => {
     const page = await open("killed.ipynb", ["process.kill(process.ppid, 'SIGKILL')", "'alive'"]);
-    await page.runCell();
+    await page.runCell(0);
     const dialog = page.page.locator(".jp-Dialog");
     await dialog.waitFor();
     await page.screenshot("crashed-kernel");
     await dialog.locator("button").last().click();
     await page.idle();
-    await page.cell(1).click();
-    await page.runCell();
+    await page.runCell(1);
     await page.output(1).waitFor();
     assert.match((await page.output(1).textContent()) ?? "", /alive/);
     await page.close();
@@ -91,10 +87,9 @@ describe("the kernel in the lab", () => {
     const first = await open("two.ipynb", ["const shared = 'of both'", "shared"]);
     const second = await first.anotherTab("two.ipynb");
     await second.idle();
-    await first.runCell();
+    await first.runCell(0);
     await eventually(async () => (await first.prompt(0)) === "[1]:", "the first tab did not run");
-    await second.cell(1).click();
-    await second.runCell();
+    await second.runCell(1);
     await second.output(1).waitFor();
     assert.match((await second.output(1).textContent()) ?? "", /of both/);
     assert.equal(await first.output(1).count(), 0, "the other tab's output is the other tab's");

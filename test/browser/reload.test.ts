@@ -3,7 +3,15 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import type { Browser } from "playwright-core";
-import { eventually, type Lab, LabPage, launchBrowser, startLab, writeNotebook } from "./support";
+import {
+  eventually,
+  type Lab,
+  LabPage,
+  launchBrowser,
+  readNotebook,
+  startLab,
+  writeNotebook,
+} from "./support";
 
 const CURVE = `
 const MIME = "application/vnd.plotly.v1+json";
@@ -125,9 +133,12 @@ describe("reload during a run", () => {
     await page.menu("Run", "Run All Cells");
     await page.output(1).waitFor();
     await page.idle();
-    await page.command("docmanager:save");
+    const saved = () => readNotebook(lab, "cleared.ipynb").cells.map((cell) => cell.outputs.length);
+    await page.page.keyboard.press("Control+s");
+    await eventually(() => saved().join() === "1,1", "it was not saved");
     await page.command("notebook:clear-all-cell-outputs");
-    await page.command("docmanager:save");
+    await page.page.keyboard.press("Control+s");
+    await eventually(() => saved().join() === "0,0", "it was not saved");
     await page.page.reload();
     await page.page.locator(".jp-Notebook").waitFor();
     await page.idle();

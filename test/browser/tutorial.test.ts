@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import type { Browser } from "playwright-core";
-import { type Lab, LabPage, launchBrowser, startLab } from "./support";
+import { eventually, type Lab, LabPage, launchBrowser, startLab } from "./support";
 
 const NAME = "01-what-lora-is";
 
@@ -67,7 +67,9 @@ describe("the shelf and the first tutorial", () => {
     await figures.first().scrollIntoViewIfNeeded();
     await page.page.waitForTimeout(500);
     await page.screenshot("tutorial-curve-light");
-    await page.command("docmanager:save");
+    await page.page.keyboard.press("Control+s");
+    const file = path.join(lab.folder, "loralab-tutorials", `${NAME}.ipynb`);
+    await eventually(() => fs.readFileSync(file, "utf8").includes("5,475,584"), "it was not saved");
     await page.close();
   });
 

@@ -71,12 +71,11 @@ const plugin: JupyterFrontEndPlugin<ILauncher> = {
     });
     palette?.addItem({ command: SHOW, category: "Tutorials" });
 
+    // Not before the layout changes again: the file that the address names is still to be opened.
     void Promise.all([app.restored, browser?.model.restored]).then(() => {
-      const showWhenEmpty = () => {
+      shell.layoutModified.connect(() => {
         if (shell.isEmpty("main")) void commands.execute(CREATE);
-      };
-      showWhenEmpty();
-      shell.layoutModified.connect(showWhenEmpty);
+      });
     });
     shell.addButtonEnabled = true;
     shell.addRequested.connect((_, tabs) => {
