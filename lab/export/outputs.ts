@@ -58,7 +58,7 @@ async function valueHtml(type: string, value: any, markdown: Markdown, figures: 
 
 /** Text as a terminal shows it: colours, and lines that were overwritten (`\r`) as they ended. */
 function terminalText(text: string): string {
-  const lines = text.split("\n").map((line) => line.replace(/\r+$/, "").replace(/^.*\r/, ""));
+  const lines = text.split("\n").map((line) => line.replace(/\r+$/, "").split("\r").at(-1)!);
   return anser.ansiToHtml(escapeHtml(lines.join("\n")));
 }
 

@@ -30,7 +30,11 @@ export async function describe(
   wantedType?: Wanted["type"],
 ): Promise<Model & { type: "file" | "notebook" | "directory" }> {
   const stat = await fs.stat(file);
-  const type = stat.isDirectory() ? "directory" : (wantedType ?? typeOf(apiPath));
+  const type = stat.isDirectory()
+    ? "directory"
+    : wantedType === "file" || wantedType === "notebook"
+      ? wantedType
+      : typeOf(apiPath);
   return {
     name: baseName(apiPath),
     path: apiPath,
