@@ -27,9 +27,10 @@ export const METHODS: Record<string, (base: LanguageModel) => LanguageModel> = {
   full: (base) => base.attach(full()),
 };
 
-export const MODELS: Record<string, () => Promise<LanguageModel>> = {
-  small: () => loadModel("small"),
-  "30M": randomModel,
+/** A base, and how often its steps are timed: rounds, and steps in a row in each. */
+const MODELS: Record<string, { load(): Promise<LanguageModel>; rounds: number; times: number }> = {
+  small: { load: () => loadModel("small"), rounds: 7, times: 3 },
+  "30M": { load: randomModel, rounds: 4, times: 1 },
 };
 
 export interface Resources {
@@ -43,9 +44,9 @@ export interface Resources {
 
 /** What a process needs that does nothing else: for `methods.child.ts`. */
 export async function resources(model: string, method: string): Promise<Resources> {
-  const student = METHODS[method]!(await MODELS[model]!());
+  const student = METHODS[method]!(await MODELS[model]!.load());
   const { step, dispose } = await compiledStep(student);
-  for (let i = 0; i < 5; i++) await step();
+  for (let i = 0; i < 3; i++) await step();
   await dispose();
   const held = [...student.weights].map(([name, weight]) => ({
     inside: name.startsWith("model.layers.") && weight.shape.length === 2,
@@ -64,12 +65,14 @@ export async function resources(model: string, method: string): Promise<Resource
 
 export async function methodsBench(): Promise<Record<string, unknown>> {
   const results: Record<string, unknown> = {};
-  for (const model of Object.keys(MODELS)) {
-    const base = await MODELS[model]!();
+  const { BENCH_MODEL } = process.env;
+  for (const [model, { load, ...turns }] of Object.entries(MODELS)) {
+    if (BENCH_MODEL && BENCH_MODEL !== model) continue;
+    const base = await load();
     const reference = await compiledStep(METHODS.lora!(base));
     for (const [method, make] of Object.entries(METHODS)) {
       const own = await compiledStep(make(base));
-      const times = await inTurns({ lora: reference.step, method: own.step }, { rounds: 7, times: 3 });
+      const times = await inTurns({ lora: reference.step, method: own.step }, turns);
       await own.dispose();
       const name = model === "small" ? method : `${method} (${model})`;
       results[name] = { ratioLora: ratio(times, "method", "lora"), ...(await inOwnProcess(model, method)) };

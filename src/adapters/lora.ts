@@ -32,7 +32,7 @@ export interface LoraSettings extends LowRankSettings {
   init?: Initialisation;
   /**
    * B's learning rate over A's (LoRA+: Hayou et al., arXiv:2402.12354), which of linear layers should be well above 1,
-   * about 16; 1 unless it is given. PEFT: `create_loraplus_optimizer(loraplus_lr_ratio=…)`.
+   * about 16; otherwise they are the same. PEFT: `create_loraplus_optimizer(loraplus_lr_ratio=…)`.
    */
   loraPlusRatio?: number;
 }

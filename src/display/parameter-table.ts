@@ -142,6 +142,7 @@ export class ParameterTable implements Displayable {
   private get trainedHead(): string {
     const heads: Record<string, string> = {
       lora: "trained: B + A = d·r + r·k",
+      qalora: "trained: B + A = d·r + r·k/g",
       dora: "trained: m + B + A = d + d·r + r·k",
       vera: "trained: Λ_d + Λ_b = r + d",
       adalora: "trained: P + Λ + Q = d·r + r + r·k",
