@@ -13,6 +13,7 @@ import { readJson, writeJson } from "../model/files";
 import type { LanguageModel } from "../model/language-model";
 import { readSafetensors, writeSafetensors } from "../model/safetensors";
 import { fromPeftConfig, toPeftConfig } from "./peft-config";
+import { modulePaths } from "./whole-modules";
 
 /** Arrays of a module are behind the name of the model in PEFT's wrapper, those of the adapter as a whole are not. */
 const toFile = (name: string): string =>
@@ -68,28 +69,39 @@ export async function loadAdapter(
       .filter(([n]) => !OF_BASE.test(n)),
   );
   const method = fromPeftConfig(config, model, [...found.keys()], join(folder, CONFIG));
+  const misfit = `${folder}: the adapter does not fit ${model.name}`;
+  const modules = modulePaths(model);
+  const homeless = [...found.keys()].filter(
+    (n) => n.includes(".") && !modules.some((path) => n.startsWith(`${path}.`)),
+  );
+  refuse(misfit, homeless.map(noPlace));
   const student = model.attach(method, { name });
   const adapter = student.adapter!;
-  checkFit(`${folder}: the adapter does not fit ${model.name}`, arraysOf(adapter), found);
+  refuse(misfit, differences(arraysOf(adapter), found));
   for (const parameter of adapter.parameters.names)
     adapter.parameters.set(parameter, found.get(parameter)!.data);
   for (const [buffer, { data }] of adapter.buffers ?? []) data.set(found.get(buffer)!.data);
   return student;
 }
 
-function checkFit(
-  what: string,
+const noPlace = (name: string): string => `${name} has no place in this model`;
+
+function differences(
   expected: ReadonlyMap<string, HostArray>,
   found: ReadonlyMap<string, HostArray>,
-): void {
-  const problems = [
+): string[] {
+  return [
     ...[...expected.keys()].filter((n) => !found.has(n)).map((n) => `${n} is missing`),
-    ...[...found.keys()].filter((n) => !expected.has(n)).map((n) => `${n} has no place in this model`),
+    ...[...found.keys()].filter((n) => !expected.has(n)).map(noPlace),
     ...[...expected].flatMap(([n, { shape: want }]) => {
       const got = found.get(n);
       return got && `${got.shape}` !== `${want}` ? [`${n} is [${got.shape}], expected [${want}]`] : [];
     }),
   ];
+}
+
+/** @throws with the first few problems, if there are any */
+function refuse(what: string, problems: readonly string[]): void {
   if (problems.length === 0) return;
   const more = problems.length > 3 ? ` and ${problems.length - 3} more` : "";
   throw new Error(`${what}: ${problems.slice(0, 3).join("; ")}${more}.`);
