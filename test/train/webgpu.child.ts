@@ -1,6 +1,6 @@
 /** Training steps of `nano` on WebGPU, none of their nodes on the CPU, beside the same steps on the CPU. */
 import assert from "node:assert/strict";
-import { full, lora } from "../../src/adapters";
+import { full, lora, mixture } from "../../src/adapters";
 import { drawSeed, generator, type TypedArray } from "../../src/engine";
 import { loadModel } from "../../src/model";
 import type { Method } from "../../src/model/adapter";
@@ -43,9 +43,9 @@ async function losses(device: "cpu" | "webgpu", method: Method, shape: BatchShap
       ...updateInputs(UPDATE, step, 1e-3),
       seed: drawSeed(random),
     };
-    const { loss, gradientNorm: _norm, ...next } = await program.run({ ...inputs, ...state });
-    state = Object.fromEntries(Object.entries(next).map(([name, { data }]) => [name, data]));
-    result.push(loss!.data[0]!);
+    const out = await program.run({ ...inputs, ...state });
+    state = Object.fromEntries(Object.keys(state).map((name) => [name, out[name]!.data]));
+    result.push(out.loss!.data[0]!);
   }
   await program.dispose();
   return result;
@@ -59,6 +59,10 @@ export const CASES: Record<string, [Method, BatchShape]> = {
   "LoRA on packed rows, few positions supervised": [
     lora({ rank: 4 }),
     { rows: 2, length: 16, capacity: 16, packed: true },
+  ],
+  "a mixture of LoRAs": [
+    mixture({ experts: 4, rank: 2 }),
+    { rows: 2, length: 16, capacity: 32, packed: false },
   ],
   "full fine-tuning": [full(), { rows: 2, length: 16, capacity: 32, packed: false }],
 };
