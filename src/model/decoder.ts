@@ -71,6 +71,23 @@ export class Decoder {
     return result;
   }
 
+  /** A decoder whose row i goes on from this one's row `rows[i]`, with a copy of what that holds. */
+  spread(rows: readonly number[]): Decoder {
+    const { layers } = this.model.config;
+    const wide = new Decoder(this.model, rows.length, this.capacity);
+    const size = this.keys.length / (layers * this.batch);
+    for (let layer = 0; layer < layers; layer++) {
+      for (const [i, row] of rows.entries()) {
+        const from = (layer * this.batch + row) * size;
+        const to = (layer * rows.length + i) * size;
+        wide.keys.set(this.keys.subarray(from, from + size), to);
+        wide.values.set(this.values.subarray(from, from + size), to);
+      }
+    }
+    for (const [i, row] of rows.entries()) wide.lengths[i] = this.lengths[row];
+    return wide;
+  }
+
   /** Runs up to `width` tokens per row through the model and keeps their keys and values. */
   private async step(tokens: number[][], width: number): Promise<Float32Array[]> {
     const { model, batch, capacity, lengths, cacheShape } = this;

@@ -32,6 +32,8 @@ export class Generation {
     readonly ids: number[],
     /** Why it ended: the model or a stop string; maxTokens or the context; the signal. */
     readonly finish: "stop" | "length" | "aborted",
+    /** The stop token that ended it, if one did. */
+    readonly stopToken?: number,
   ) {}
 }
 
@@ -126,25 +128,32 @@ async function* tokenRounds(
   for (const ids of prompts) checkPrompt(ids, contextLength, vocabSize);
   const room = prompts.map((ids) => Math.min(maxTokens, contextLength - ids.length));
   const longest = Math.max(...prompts.map((ids, row) => ids.length + room[row]));
-  const decoder = new Decoder(model, prompts.length, capacityFor(longest, contextLength));
   const random = prompts.map((_, row) => generator(seed + row));
   const { signal } = options;
+  if (signal?.aborted) return;
 
-  let fed = prompts;
+  // A prompt that several rows share is read once.
+  const texts = prompts.map((ids) => ids.join());
+  const unique = [...new Set(texts)];
+  const reader = new Decoder(model, unique.length, capacityFor(longest, contextLength));
+  const read = await reader.feed(unique.map((text) => prompts[texts.indexOf(text)]));
+  const rows = texts.map((text) => unique.indexOf(text));
+  const decoder = unique.length < prompts.length ? reader.spread(rows) : reader;
+  let logits = rows.map((row) => read[row]);
+
   for (let round = 0; !signal?.aborted; round++) {
-    const open = prompts.map((_, row) => round < room[row] && !isDone(row));
-    if (!open.includes(true)) return;
-    const logits = await decoder.feed(fed.map((ids, row) => (open[row] ? ids : [])));
-    if (signal?.aborted) return;
     const chosen = logits.map((z, row) => z && sample(z, options, random[row]));
     yield chosen;
-    fed = chosen.map((id) => (id === undefined ? [] : [id]));
+    const open = prompts.map((_, row) => round + 1 < room[row] && !isDone(row));
+    if (!open.includes(true) || signal?.aborted) return;
+    logits = await decoder.feed(chosen.map((id, row) => (open[row] && id !== undefined ? [id] : [])));
   }
 }
 
 /** Turns a row's tokens into text, and knows when the text is at its end. */
 class Writer {
   finish?: Generation["finish"];
+  private stopToken?: number;
   private text = "";
   private emitted = 0;
   private cut = false;
@@ -168,6 +177,7 @@ class Writer {
   write(id: number): string {
     if (this.stopTokens.includes(id)) {
       this.finish = "stop";
+      this.stopToken = id;
       return "";
     }
     this.ids.push(id);
@@ -183,7 +193,7 @@ class Writer {
 
   get result(): Generation {
     const prompt = this.tokenizer.decode(this.prompt, { special: false });
-    return new Generation(prompt, this.text, this.ids, this.finish!);
+    return new Generation(prompt, this.text, this.ids, this.finish!, this.stopToken);
   }
 
   /** Adds text, cuts it at a stop string, and returns what may be shown of it: `all`, or all that cannot become one. */

@@ -68,7 +68,9 @@ export function distribution(
  * @param random uniform numbers in [0, 1); not called when the temperature is 0
  */
 export function sample(logits: Float32Array, options: SamplingOptions, random: () => number): number {
-  if ((options.temperature ?? 0) === 0) return argmax(logits);
+  const { temperature = 0, topK = logits.length, topP = 1 } = options;
+  if (temperature === 0) return argmax(logits);
+  if (topK >= logits.length && topP === 1) return draw(logits, temperature, random);
   const { tokens, probabilities } = distribution(logits, options);
   let left = random();
   const drawn = tokens.findIndex((_, i) => {
@@ -76,4 +78,21 @@ export function sample(logits: Float32Array, options: SamplingOptions, random: (
     return left < 0;
   });
   return tokens[drawn < 0 ? tokens.length - 1 : drawn]; // rounding can leave a crumb after the last
+}
+
+/** Draws from all tokens, for which they need not be sorted. */
+function draw(logits: Float32Array, temperature: number, random: () => number): number {
+  const top = logits[argmax(logits)];
+  const odds = new Float64Array(logits.length);
+  let total = 0;
+  for (let i = 0; i < logits.length; i++) total += odds[i] = Math.exp((logits[i] - top) / temperature);
+  let left = random() * total;
+  let last = 0;
+  for (let i = 0; i < odds.length; i++) {
+    if (odds[i] === 0) continue;
+    left -= odds[i];
+    last = i; // rounding can leave a crumb after the last
+    if (left < 0) return i;
+  }
+  return last;
 }

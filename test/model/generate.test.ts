@@ -96,6 +96,16 @@ describe("decoding with kept keys and values", () => {
     assert.deepEqual([...decoder.lengths], [46, 9, 34]);
   });
 
+  it("goes on in several rows from one that has been read, each on its own", async () => {
+    const read = [ids(7, 1), ids(30, 2)];
+    const decoder = new Decoder(model, 2, 64);
+    await decoder.feed(read);
+    const next = await decoder.spread([1, 0, 1]).feed([[5], [6], [7]]);
+    assertClose(next[0]!, model.naive([...read[1], 5]));
+    assertClose(next[1]!, model.naive([...read[0], 6]));
+    assertClose(next[2]!, model.naive([...read[1], 7]));
+  });
+
   it("builds one program for a token and one for a stretch, whatever the lengths", async () => {
     const before = model.built.length;
     await new Decoder(model, 3, 64).feed([ids(60, 1), ids(3, 2), ids(1, 3)]);
@@ -149,14 +159,14 @@ describe("decoding with kept keys and values", () => {
 
 describe("generation", () => {
   it("ends with the end-of-text token, which is not part of the text", async () => {
-    const expected = new Generation("Q", "Amsterdam.", tokenizer.encode("Amsterdam."), "stop");
+    const expected = new Generation("Q", "Amsterdam.", tokenizer.encode("Amsterdam."), "stop", 0);
     assert.deepEqual(await generate(parrot("Amsterdam."), "Q"), expected);
   });
 
   it("ends at other stop tokens instead when told", async () => {
     const comma = tokenizer.encode(",")[0];
-    const { text, finish } = await generate(parrot("one, two"), "Q", { stopTokens: [comma] });
-    assert.deepEqual([text, finish], ["one", "stop"]);
+    const { text, finish, stopToken } = await generate(parrot("one, two"), "Q", { stopTokens: [comma] });
+    assert.deepEqual([text, finish, stopToken], ["one", "stop", comma]);
   });
 
   it("ends at maxTokens, and reads no token that it will not follow", async () => {
