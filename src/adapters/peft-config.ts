@@ -15,7 +15,7 @@ import { olora } from "./olora";
 import { pissa } from "./pissa";
 import type { Targets } from "./targets";
 import { vera } from "./vera";
-import { modulePaths } from "./whole-modules";
+import { modulePaths, SCORE } from "./whole-modules";
 
 export type PeftConfig = Record<string, unknown>;
 
@@ -137,14 +137,14 @@ export function toPeftConfig(model: LanguageModel, adapter: Adapter): PeftConfig
   }
   const names = [...adapter.parameters.names, ...(adapter.buffers?.keys() ?? [])];
   const modules = modulePaths(model);
-  const whole = modules.filter((path) => names.includes(`${path}.weight`));
+  const whole = [...modules, SCORE].filter((path) => names.includes(`${path}.weight`));
   // Whole paths: whatever the targets were called, these modules and no others match.
   const targets = modules.filter(
     (path) => !whole.includes(path) && names.some((name) => name.startsWith(`${path}.`)),
   );
   return {
     peft_type: form.peftType,
-    task_type: "CAUSAL_LM",
+    task_type: whole.includes(SCORE) ? "SEQ_CLS" : "CAUSAL_LM",
     base_model_name_or_path: model.name,
     revision: null,
     inference_mode: true,
@@ -289,12 +289,15 @@ function targetsOf({ target_modules: targets }: PeftConfig, path: string): Targe
 }
 
 /** PEFT: modules whose path ends with one of the names, be it in the middle of a word. */
-function modulesToSave({ modules_to_save: names }: PeftConfig, model: LanguageModel, path: string): string[] {
+function modulesToSave(config: PeftConfig, model: LanguageModel, path: string): string[] {
+  const { modules_to_save: names, task_type: task } = config;
   if (names === undefined || names === null) return [];
   if (!isNames(names))
     throw new Error(`${path}: expected a list of module names or null as "modules_to_save".`);
   const modules = modulePaths(model);
   return names.flatMap((name) => {
+    // PEFT lists every name that a head of sequence classification may have.
+    if (task === "SEQ_CLS" && name === "classifier") return [];
     const found = modules.filter((module) => module.endsWith(name));
     return found.length > 0 ? found : [name];
   });

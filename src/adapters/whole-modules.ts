@@ -2,7 +2,8 @@
  * Modules that are trained whole beside an adapter's updates: PEFT's `modules_to_save`.
  *
  * The adapter owns a copy of the module's weights under their own names, which stands in for them. A head that is tied to
- * the embedding comes apart from it when either of the two is trained.
+ * the embedding comes apart from it when either of the two is trained. One module the base has not: "score", which makes
+ * one number of a hidden state, for a reward model.
  */
 import type { HostArray } from "../engine";
 import type { AdapterContext, Base } from "../model/adapter";
@@ -11,6 +12,8 @@ import { baseLayers, type Layers } from "../model/transformer";
 
 const EMBEDDING = "model.embed_tokens";
 const HEAD = "lm_head";
+/** A linear layer [1, hiddenSize] without bias, zero at the start. transformers: the head of sequence classification. */
+export const SCORE = "score";
 
 export interface WholeModules {
   /** What to train, by the weights' names: the base's own arrays, for `Parameters` to copy. */
@@ -39,6 +42,7 @@ export function wholeModules(
   const { config, weights } = base;
   const paths = new Set(
     names.flatMap((name) => {
+      if (name === SCORE) return [SCORE];
       const found = modulePaths(base).filter((path) => path === name || path.endsWith(`.${name}`));
       if (found.length === 0) {
         const known = [...new Set(modulePaths(base).map((path) => path.split(".").at(-1)))].join(", ");
@@ -60,7 +64,10 @@ export function wholeModules(
       ["weight", "bias"].flatMap((part): [string, HostArray][] => {
         const name = `${path}.${part}`;
         const tied = config.tiedEmbeddings && name === `${HEAD}.weight`;
-        const array = weights.get(tied ? `${EMBEDDING}.weight` : name);
+        const array =
+          name === `${SCORE}.weight`
+            ? zeros([1, config.hiddenSize])
+            : weights.get(tied ? `${EMBEDDING}.weight` : name);
         return array ? [[name, array]] : [];
       }),
     ),
@@ -78,6 +85,12 @@ export function wholeModules(
     },
   };
 }
+
+const zeros = (shape: number[]): HostArray => ({
+  data: new Float32Array(shape.reduce((product, n) => product * n, 1)),
+  shape,
+  dtype: "float32",
+});
 
 /**
  * The weights that an adapter changes: the given ones, those that stand in for the base's, and the head on its own where

@@ -50,13 +50,13 @@ export interface CompletionShape {
   width: number;
 }
 
-/** The smallest shape for these sequences, its length a multiple of eight. */
-export function shapeFor(sequences: readonly Sequence[], rows: number): CompletionShape {
+/** The smallest shape for these sequences, its length a multiple of eight. @param extra places of a row beyond its predictions */
+export function shapeFor(sequences: readonly Sequence[], rows: number, extra = 0): CompletionShape {
   const longest = (value: (sequence: Sequence) => number) =>
     sequences.reduce((most, sequence) => Math.max(most, value(sequence)), 1);
   return {
     rows,
-    length: 8 * Math.ceil(longest(({ ids }) => ids.length - 1) / 8),
+    length: 8 * Math.ceil((longest(({ ids }) => ids.length - 1) + extra) / 8),
     width: longest(supervised),
   };
 }

@@ -85,9 +85,8 @@ export async function pairLesson<P extends Pair>(
 ): Promise<Lesson<Preference>> {
   const pairs = await objective.encode(data);
   const shapeOf = (some: readonly P[]) => {
-    const shape = shapeFor(halves(some, some.length), 2 * batchSize);
-    const longest = shape.length + 8 * Math.ceil((objective.extra ?? 0) / 8);
-    return { ...shape, length: Math.min(longest, model.config.contextLength) };
+    const shape = shapeFor(halves(some, some.length), 2 * batchSize, objective.extra);
+    return { ...shape, length: Math.min(shape.length, model.config.contextLength) };
   };
   const shape = shapeOf(pairs);
   const order = new Endless(seed, (random) => shuffle(pairs, random));

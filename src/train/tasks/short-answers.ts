@@ -26,8 +26,6 @@ export interface ShortAnswers {
   heldOut: AnswerPair[];
 }
 
-const capitalized = (text: string): string => text[0]!.toUpperCase() + text.slice(1);
-
 function pairOf({ prompt, completion, country, capital }: Question): AnswerPair {
   const rejected = ` The capital of ${country} is ${capital}.`;
   return { prompt, chosen: completion, rejected, country, capital };
@@ -57,7 +55,7 @@ export function shortAnswers({ seed = 0, countries = 120 } = {}): ShortAnswers {
 
 /** How an answer names the capital: in the short form, in the long one, or not right at all. */
 export function answerForm(generated: string, { chosen, rejected }: AnswerPair): "short" | "long" | "wrong" {
-  const answer = capitalized(generated.trim().split("\n")[0]!.trim() || " ");
+  const answer = generated.trim().split("\n")[0]!.trim();
   if (answer === chosen.trim()) return "short";
   return answer === rejected.trim() ? "long" : "wrong";
 }
