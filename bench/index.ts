@@ -7,12 +7,14 @@ import { kernelBench } from "./kernel";
 import { kernelSoak } from "./kernel-soak";
 import { memoryBench } from "./memory";
 import { methodsBench } from "./methods";
+import { objectivesBench } from "./objectives";
 import { stepBench } from "./step";
 
 const BENCHES: Record<string, () => Promise<Record<string, unknown>>> = {
   step: stepBench,
   generate: generateBench,
   memory: memoryBench,
+  objectives: objectivesBench,
   kernel: kernelBench,
   "kernel-soak": kernelSoak,
   methods: methodsBench,

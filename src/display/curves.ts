@@ -16,32 +16,45 @@ const PICTURE_POINTS = 320;
 /** The line averages over this part of all steps to either side: it does not get smoother while the run goes on. */
 const SMOOTHING = 1 / 50;
 
+/** Heights in pixels: of the loss, of each panel below it, and between them. */
+const HEIGHT = { loss: 267, panel: 147, gap: 46 };
+
 /**
  * A Plotly figure of the training loss: every step faintly, their moving average as a line, evaluations as dots; learning
- * rate and gradient norm on hover. Measures other than the loss, where a run has any, get a panel below.
+ * rate and gradient norm on hover. The objective's metrics get panels below, those that belong together in one, as moving
+ * averages with evaluations as dots; measures of the user's own get one panel.
  * @param points at most this many per curve; peaks are kept
  */
 export function curves(runs: Runs, { points = POINTS }: { points?: number } = {}): Figure {
   const named = name(runs);
   const single = named.length === 1;
+  const panels = panelsOf(named.map(([, run]) => run));
   const series = named.map(([label, run], i) =>
-    seriesOf(run, label, COLOURS[i % COLOURS.length], points, single),
+    seriesOf(run, label, COLOURS[i % COLOURS.length], points, single, panels),
   );
-  const measures = series.some((one) => one.measures.length > 0);
   const title = single ? headline(named[0][1]) : "";
+  const height = HEIGHT.loss + panels.length * (HEIGHT.gap + HEIGHT.panel);
+  const top = (i: number) => (height - HEIGHT.loss - i * (HEIGHT.gap + HEIGHT.panel) - HEIGHT.gap) / height;
+  const axes = panels.map(({ title }, i) => [
+    `yaxis${i + 2}`,
+    { title: { text: title }, domain: [Math.max(0, top(i) - HEIGHT.panel / height), top(i)] },
+  ]);
   const layout = {
     title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
     xaxis: {
       title: { text: "step" },
-      anchor: measures ? "y2" : "y",
+      anchor: panels.length > 0 ? `y${panels.length + 1}` : "y",
       // While it runs, the axis shows the whole way.
       ...(single && named[0][1].status === "running" ? { range: [0, named[0][1].settings.steps] } : {}),
     },
-    yaxis: { title: { text: "loss (nats per token)" }, ...(measures ? { domain: [0.42, 1] } : {}) },
-    ...(measures ? { yaxis2: { title: { text: "measures" }, domain: [0, 0.32] }, height: 460 } : {}),
-    legend: { orientation: "h", x: 0, y: -0.22, yanchor: "top" },
+    yaxis: {
+      title: { text: named.every(([, run]) => isLanguageLoss(run)) ? "loss (nats per token)" : "loss" },
+      ...(panels.length > 0 ? { domain: [1 - HEIGHT.loss / height, 1] } : {}),
+    },
+    ...(panels.length > 0 ? { ...Object.fromEntries(axes), height } : {}),
+    legend: { orientation: "h", x: 0, y: panels.length > 1 ? -0.1 : -0.22, yanchor: "top" },
   };
-  const traces = series.flatMap((one) => [...one.losses, ...one.measures]);
+  const traces = series.flatMap((one) => [...one.losses, ...one.below]);
   const text = named
     .map(([label, run]) => [...(single ? [] : [label]), sparkLine(run), headline(run)].join("\n"))
     .join("\n\n");
@@ -57,6 +70,38 @@ export function curves(runs: Runs, { points = POINTS }: { points?: number } = {}
   );
   return new Figure(traces, layout, { text, html: html`<div class="loralab">${captions}${picture}</div>` });
 }
+
+/** What is drawn below the loss, on an axis of its own. */
+interface Panel {
+  title: string;
+  names: readonly string[];
+}
+
+/** The panels of the runs' objectives, and one for measures that are in none of them. */
+function panelsOf(runs: readonly Run[]): Panel[] {
+  const groups = new Map(runs.flatMap((run) => run.panels.map((names) => [names.join(), names])));
+  const metrics = [...groups.values()];
+  const evaluated = runs.flatMap((run) => run.evaluations.flatMap(({ values }) => Object.keys(values)));
+  const measures = [...new Set(evaluated)].filter(
+    (name) => name !== "loss" && !metrics.some((names) => names.includes(name)) && !isMetric(runs, name),
+  );
+  return [
+    ...metrics.map((names) => ({ title: names.length > 1 ? shared(names) : names[0], names })),
+    ...(measures.length > 0 ? [{ title: "measures", names: measures }] : []),
+  ];
+}
+
+/** Whether the objective measures it at every step; what of that is in no panel is in the table alone. */
+const isMetric = (runs: readonly Run[], name: string): boolean =>
+  runs.some((run) => name in (run.steps[0]?.metrics ?? {}));
+
+/** "rewards" of rewards/chosen and rewards/rejected; else the first name. */
+function shared(names: readonly string[]): string {
+  const [first] = names[0].split("/");
+  return names.every((name) => name.startsWith(`${first}/`)) ? first : names[0];
+}
+
+const isLanguageLoss = ({ settings: { objective = "sft" } }: Run): boolean => objective === "sft";
 
 /** Runs with names: given ones, or else what tells them apart. */
 function name(runs: Runs): [string, Run][] {
@@ -87,12 +132,20 @@ function distinguish(runs: readonly Run[]): [string, Run][] {
 
 interface Series {
   losses: Trace[];
-  measures: Trace[];
+  /** In the panels below. */
+  below: Trace[];
   /** The same for the picture. */
   lines: Line[];
 }
 
-function seriesOf(run: Run, label: string, colour: string, points: number, single: boolean): Series {
+function seriesOf(
+  run: Run,
+  label: string,
+  colour: string,
+  points: number,
+  single: boolean,
+  panels: readonly Panel[],
+): Series {
   const { steps, evaluations } = run;
   const means = smooth(run.losses, Math.round(run.settings.steps * SMOOTHING));
   const all = steps.map((step, i) => ({ ...step, mean: means[i] }));
@@ -135,7 +188,7 @@ function seriesOf(run: Run, label: string, colour: string, points: number, singl
   ];
   const names = [...new Set(evaluations.flatMap(({ values }) => Object.keys(values)))];
   const evaluated = (measure: string) => evaluations.filter(({ values }) => Number.isFinite(values[measure]));
-  const trace = (measure: string, i: number): Trace => ({
+  const dots = (measure: string, i: number): Trace => ({
     ...common,
     name: `${about}${measure === "loss" ? "held-out" : measure}`,
     mode: "lines+markers",
@@ -144,9 +197,19 @@ function seriesOf(run: Run, label: string, colour: string, points: number, singl
     marker: { color: colour, size: 7, symbol: measure === "loss" ? "circle" : SYMBOLS[i % SYMBOLS.length] },
     line: { color: colour, width: 1, dash: "dot" },
     hovertemplate: `after step %{x}<br>${measure === "loss" ? "held-out loss" : "%{fullData.name}"} %{y:.4~f}<extra></extra>`,
-    ...(measure === "loss" ? { showlegend: single } : { yaxis: "y2" }),
   });
-  if (names.includes("loss")) losses.push(trace("loss", 0));
+  if (names.includes("loss")) losses.push({ ...dots("loss", 0), showlegend: single });
+  const below = panels.flatMap(({ names: together }, p) =>
+    together.flatMap((name, i) => {
+      const own = { color: single ? COLOURS[i % COLOURS.length] : colour, dash: DASHES[single ? 0 : i % 3] };
+      const line = metric(run, name, points, own);
+      const held = evaluated(name).length > 0 ? [dots(name, i)] : [];
+      return [
+        ...line.map((one) => ({ ...common, ...one, name: `${about}${name}` })),
+        ...held.map((one) => (line.length > 0 ? { ...one, name: `${one.name}, held-out` } : one)),
+      ].map((one) => ({ ...one, yaxis: `y${p + 2}` }));
+    }),
+  );
 
   const pictured = (value: (step: (typeof all)[number]) => number) =>
     thin(all, PICTURE_POINTS, value).map((step) => ({ x: step.step, y: value(step) }));
@@ -160,9 +223,36 @@ function seriesOf(run: Run, label: string, colour: string, points: number, singl
       opacity: 0.8,
     },
   ];
-  return { losses, measures: names.filter((measure) => measure !== "loss").map(trace), lines };
+  return { losses, below, lines };
 }
 
+/** The moving average of a metric of the steps; nothing where the run has none of that name. */
+function metric(run: Run, name: string, points: number, line: { color: string; dash: string }): Trace[] {
+  const known = run.steps.filter(({ metrics }) => Number.isFinite(metrics[name]));
+  if (known.length === 0) return [];
+  const means = smooth(
+    known.map(({ metrics }) => metrics[name]),
+    Math.round(run.settings.steps * SMOOTHING),
+  );
+  const drawn = thin(
+    known.map(({ step, metrics }, i) => ({ step, value: metrics[name], mean: means[i] })),
+    points,
+    ({ mean }) => mean,
+  );
+  return [
+    {
+      type: "scatter",
+      mode: "lines",
+      x: drawn.map(({ step }) => step),
+      y: drawn.map(({ mean }) => digits(mean)),
+      customdata: drawn.map(({ value }) => digits(value)),
+      line: { ...line, width: 2 },
+      hovertemplate: "step %{x}<br>%{fullData.name} %{customdata:.4~g}, mean %{y:.4~g}<extra></extra>",
+    },
+  ];
+}
+
+const DASHES = ["solid", "dash", "dot"];
 const SYMBOLS = ["square", "diamond", "triangle-up", "cross"];
 
 /** Five significant digits: float32 noise beyond them would double the size of a notebook. */

@@ -1,6 +1,6 @@
 /** A training run in one line of words and one of characters. */
 
-import { counted, duration, integer, nats } from "../measure/format";
+import { counted, duration, integer, nats, short } from "../measure/format";
 import type { Run } from "../train/run";
 import { sparkline } from "./series";
 
@@ -14,6 +14,7 @@ export function headline(run: Run): string {
     return [
       `step ${integer(done)}/${integer(asked)}`,
       `loss ${nats(run.steps.at(-1)!.loss)}`,
+      ...leading(run).map(([name, values]) => `${name} ${short(values.at(-1)!)}`),
       `${integer(run.tokensPerSecond)} tokens/s`,
       `${duration(run.secondsLeft)} left`,
       `epoch ${run.epoch}`,
@@ -25,11 +26,15 @@ export function headline(run: Run): string {
     failed: `ended by an error after ${integer(done)} of ${counted(asked, "step")}`,
   }[run.status];
   if (run.steps.length === 0) return how;
-  const { before, after, over } = lossChange(run);
+  const { before, after, over } = change(run.losses);
   const heldOut = run.evaluations.findLast(({ values }) => values.loss !== undefined)?.values.loss;
   return [
     `${how} in ${duration(run.seconds)}`,
     `loss ${nats(before)} → ${nats(after)}${over > 1 ? ` (mean of the last ${over})` : ""}`,
+    ...leading(run).map(([name, values]) => {
+      const { before, after } = change(values);
+      return `${name} ${short(before)} → ${short(after)}`;
+    }),
     ...(heldOut === undefined ? [] : [`held-out loss ${nats(heldOut)}`]),
     `${integer(meanTokensPerSecond(run))} tokens/s`,
   ].join(" · ");
@@ -39,11 +44,19 @@ export function headline(run: Run): string {
 export const sparkLine = (run: Run): string =>
   run.steps.length > 0 ? `loss ${sparkline(run.losses)}` : "no steps yet";
 
-/** The first step's loss, and the mean of the last ten steps at most: a tenth of the run when it is short. */
-function lossChange({ losses }: Run): { before: number; after: number; over: number } {
-  const over = Math.min(10, Math.ceil(losses.length / 10));
-  const after = losses.slice(-over).reduce((sum, loss) => sum + loss, 0) / over;
-  return { before: losses[0], after, over };
+/** The metric that tells most about what the objective is for: the first of its first panel. */
+function leading(run: Run): [string, number[]][] {
+  const name = run.panels[0]?.[0];
+  if (name === undefined) return [];
+  const values = run.steps.flatMap(({ metrics }) => (Number.isFinite(metrics[name]) ? [metrics[name]] : []));
+  return values.length > 0 ? [[name, values]] : [];
+}
+
+/** The first step's value, and the mean of the last ten steps at most: a tenth of the run when it is short. */
+function change(values: readonly number[]): { before: number; after: number; over: number } {
+  const over = Math.min(10, Math.ceil(values.length / 10));
+  const after = values.slice(-over).reduce((sum, value) => sum + value, 0) / over;
+  return { before: values[0], after, over };
 }
 
 function meanTokensPerSecond(run: Run): number {

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { full, lora } from "../../src/adapters";
 import { curves, DISPLAY, type Figure } from "../../src/display";
 import { headline } from "../../src/display/run-words";
-import type { Run } from "../../src/train/run";
-import { runOf, tinyModel } from "./models";
+import { Run } from "../../src/train/run";
+import { runOf, stepOf, tinyModel } from "./models";
 
 const base = tinyModel();
 const student = base.attach(lora({ rank: 2 }));
@@ -41,6 +41,45 @@ describe("training curves", () => {
     assert.equal(trace(figure, "answers").yaxis, "y2");
     assert.deepEqual(trace(figure, "answers").y, [0.75]);
     assert.ok("yaxis2" in figure.layout);
+  });
+
+  it("give the metrics of an objective panels of their own, evaluations among them", () => {
+    const panels = [["accuracy"], ["rewards/chosen", "rewards/rejected"]];
+    const run = new Run(student, { steps: 2, objective: "dpo" }, panels);
+    for (const [i, accuracy] of [0.5, 1].entries()) {
+      const metrics = { accuracy, "rewards/chosen": i, "rewards/rejected": -i, aside: 7 };
+      run.steps.push({ ...stepOf(i + 1, 0.7), metrics });
+    }
+    run.evaluations.push({
+      step: 2,
+      values: { loss: 0.6, accuracy: 0.75, aside: 7, mine: 3 },
+      milliseconds: 1,
+    });
+    const { data, layout } = run.curves;
+    const axisOf = (name: string) => data.find((one) => one.name === name)?.yaxis;
+    assert.deepEqual(
+      [
+        "accuracy",
+        "accuracy, held-out",
+        "rewards/chosen",
+        "rewards/rejected",
+        "mine",
+        "held-out",
+        "aside",
+      ].map(axisOf),
+      ["y2", "y2", "y3", "y3", "y4", undefined, undefined],
+    );
+    assert.deepEqual(trace(run.curves, "accuracy").y, [0.5, 1]);
+    assert.deepEqual(trace(run.curves, "accuracy, held-out").y, [0.75]);
+    const axes = layout as Record<string, { title: { text: string }; domain: [number, number] }>;
+    const titles = ["yaxis", "yaxis2", "yaxis3", "yaxis4"].map((axis) => axes[axis]!.title.text);
+    assert.deepEqual(titles, ["loss", "accuracy", "rewards", "measures"]);
+    // From top to bottom, none over another, within the figure.
+    const domains = ["yaxis", "yaxis2", "yaxis3", "yaxis4"].map((axis) => axes[axis]!.domain);
+    for (const [i, [low, high]] of domains.entries())
+      assert.ok(low >= 0 && low < high && high <= (domains[i - 1]?.[0] ?? 1));
+    assert.match(headline(finished(run)), /accuracy 0\.5 → 1/);
+    assert.equal(run.table.columns.includes("rewards/chosen"), true);
   });
 
   it("name several runs after the settings in which they differ", () => {
