@@ -15,7 +15,7 @@ const CELLS = 1000;
 const INTERRUPTS = 100;
 const CRASHES = 20;
 const WARM_UP = 100;
-const PAUSE_SECONDS = 20;
+const PAUSE_SECONDS = 30;
 
 /** Ordinary cells, which a session runs again and again; `i` is the number of the cell. */
 const KINDS: ((i: number) => string)[] = [
@@ -153,7 +153,7 @@ const COLLECT = `
   require("node:v8").setFlagsFromString("--expose-gc");
   await require("node:vm").runInNewContext("gc")({ type: "major", execution: "async", flavor: "last-resort" });`;
 
-/** The least within a pause: an idle kernel collects its own garbage after ten seconds. */
+/** The least within a pause: an idle kernel collects its own garbage after ten and twenty seconds. */
 async function settledMegabytes(client: KernelClient): Promise<Memory> {
   await expectOk(client.execute(COLLECT));
   const child = await childOf(client);
