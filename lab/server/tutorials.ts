@@ -7,7 +7,7 @@ import path from "node:path";
 import type { OpenedTutorial, ResetTutorial, Tutorial } from "./api-types";
 import { writeAtomic } from "./contents/atomic";
 import type { Contents } from "./contents/contents";
-import { formatNotebook, type NotebookContent, parseNotebook } from "./contents/notebook-file";
+import { formatNotebook, type NotebookContent, parseNotebook, sorted } from "./contents/notebook-file";
 import type { Trust } from "./contents/trust";
 import { asHttpError, HttpError } from "./errors";
 
@@ -121,7 +121,9 @@ function progress(copy: string | undefined, original: NotebookContent): Tutorial
     const cells = codeCells(parseNotebook(copy, "the copy"));
     const isAsShipped = (cell: NotebookContent["cells"][number]) => {
       const same = shipped.find(({ id }) => id === cell.id);
-      return same !== undefined && JSON.stringify(same.outputs) === JSON.stringify(cell.outputs);
+      return (
+        same !== undefined && JSON.stringify(sorted(same.outputs)) === JSON.stringify(sorted(cell.outputs))
+      );
     };
     const run = cells.filter((cell) => cell.execution_count != null && !isAsShipped(cell)).length;
     return { opened: true, run, of: cells.length };

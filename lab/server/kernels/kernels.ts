@@ -69,7 +69,7 @@ export class Kernels {
     for (const { id, state, connections, lastActivity } of this.all.values()) {
       const isIdle = state !== "busy" && connections === 0 && Date.now() - lastActivity.getTime() > idleMs;
       if (!isIdle) continue;
-      console.error(`ended kernel ${id}: idle for ${Math.round(idleMs / MINUTE_MS)} minutes`);
+      console.error(`ended kernel ${id}: idle for ${idleMs / MINUTE_MS} minutes`);
       void this.shutdown(id);
     }
   }
