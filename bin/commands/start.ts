@@ -4,7 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { packageRoot } from "../../kernel/entry";
-import { bundleFolder, ensureBundle } from "../../lab/bundle";
+import { bundleFolder, bundleState, ensureBundle } from "../../lab/bundle";
 import { isLoopback, type LabServer, labFolder, newToken, startServer } from "../../lab/server";
 import { findServer, noteServer } from "../../lab/server/runtime";
 
@@ -64,13 +64,13 @@ async function start(root: string, options: Options): Promise<void> {
       `Warning: ${options.ip} can be reached from the network. Whoever has the token can run programs as you, and ` +
         "the connection is not encrypted.",
     );
-  await ensureBundle((line) => console.error(line));
+  const ui = await frontEnd();
   const { version } = JSON.parse(fs.readFileSync(path.join(packageRoot(), "package.json"), "utf8"));
   const server = await startServer({
     root,
     data,
     version,
-    ui: bundleFolder(),
+    ui,
     tutorials: path.join(packageRoot(), "notebooks"),
     ip: options.ip,
     port: options.port,
@@ -86,6 +86,18 @@ async function start(root: string, options: Options): Promise<void> {
   console.log(`Lab ready: ${server.url}`);
   if (options.browser) openBrowser(server.url);
   stopOnSignals(server, forget);
+}
+
+/** The folder of the front end's bundle: `$LORALAB_UI`, or our own, built when it is missing or stale. */
+async function frontEnd(): Promise<string> {
+  if (process.env.LORALAB_UI) return path.resolve(process.env.LORALAB_UI);
+  try {
+    await ensureBundle((line) => console.error(line));
+  } catch (error) {
+    if (bundleState() === "missing") throw error;
+    console.error(`${(error as Error).message}\nThe lab starts with the front end that was built before.`);
+  }
+  return bundleFolder();
 }
 
 /** Ctrl-C asks before it ends kernels with what they hold; a second one means it. */
@@ -105,9 +117,9 @@ function stopOnSignals(server: LabServer, forget: () => void): void {
     const kernels = server.lab.kernels.list().length;
     if (kernels === 0 || Date.now() - asked < PATIENCE_MS) return void stop();
     asked = Date.now();
-    const verb = kernels === 1 ? "is" : "are";
+    const [are, them, their] = kernels === 1 ? ["is", "it", "its"] : ["are", "them", "their"];
     console.error(
-      `\n${count(kernels)} ${verb} running. Ctrl-C again ends them and the lab; their variables are lost.`,
+      `\n${count(kernels)} ${are} running. Ctrl-C again ends ${them} and the lab; ${their} variables are lost.`,
     );
   });
   for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, () => void stop());

@@ -13,12 +13,6 @@ describe("loralab command line", () => {
     assert.equal(loralab(["--version"]).stdout.trim(), manifest.version);
   });
 
-  it("ends with status 2 and the help when no command is given", () => {
-    const { status, stdout, stderr } = loralab([]);
-    assert.deepEqual([status, stdout], [2, ""]);
-    assert.match(stderr, /^Usage: loralab/);
-  });
-
   it("ends with status 2 and a suggestion for an unknown command or option", () => {
     const command = loralab(["setpu"]);
     assert.equal(command.status, 2);
