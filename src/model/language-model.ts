@@ -223,16 +223,21 @@ export class LanguageModel {
     );
   }
 
+  /** The adapter of each row of a batch, or that of all; undefined for the base. */
+  private get byRow(): (Adapter | undefined)[] {
+    return (this.rows ?? [this.active]).map((name) => this.named(name));
+  }
+
   /** @param values of an adapter's arrays, in the order of their names */
   private layersAtWork(values: (adapter: Adapter) => tf.Tensor[], training?: Training): Layers {
-    const { rows = [this.active] } = this;
-    const kinds = [...new Set(rows)];
-    const layers = kinds.map((name) => this.layersWith(this.named(name), values, training));
+    const { byRow } = this;
+    const kinds = [...new Set(byRow)];
+    const layers = kinds.map((adapter) => this.layersWith(adapter, values, training));
     return layers.length === 1
       ? layers[0]!
       : rowwise(
           layers,
-          rows.map((name) => kinds.indexOf(name)),
+          byRow.map((adapter) => kinds.indexOf(adapter)),
         );
   }
 
@@ -261,10 +266,12 @@ export class LanguageModel {
 
   /** What the ids of this model's programs begin with: its weights and the adapters in use, or what these have of their own. */
   private get programs(): string {
-    const numbers = (this.rows ?? [this.active]).map((name) => {
-      const adapter = this.named(name);
-      return adapter ? (adapter.form ?? numberOf(adapter)) : "base";
-    });
+    const { byRow } = this;
+    const kinds = [...new Set(byRow)];
+    // Of one form, but not one adapter: which rows share theirs is recorded in a program.
+    const numbers = byRow.map((adapter) =>
+      adapter ? `${adapter.form ?? numberOf(adapter)} ${kinds.indexOf(adapter)}` : "base",
+    );
     return `${numberOf(this.contents)}/${numbers} `;
   }
 
@@ -281,14 +288,14 @@ export class LanguageModel {
     inputs: Record<string, TypedArray>,
     options?: TraceOptions,
   ): Promise<Record<string, HostArray>> {
-    const { rows = [this.active] } = this;
+    const { rows, byRow } = this;
     const batch = specs.ids?.shape[0];
-    if (this.rows && batch !== undefined && batch !== rows.length) {
+    if (rows && batch !== undefined && batch !== rows.length) {
       throw new Error(
         `useByRow gave adapters for ${rows.length} rows, but the batch has ${batch}: give one name for each text.`,
       );
     }
-    const atWork = [...new Set(rows.flatMap((name) => this.named(name) ?? []))];
+    const atWork = [...new Set(byRow.flatMap((adapter) => adapter ?? []))];
     const input = (adapter: Adapter) => `parameters ${atWork.indexOf(adapter)}`;
     const shapes = atWork.map((adapter): [string, InputSpec] => [
       input(adapter),

@@ -44,6 +44,22 @@ describe("an adapter for each row of a batch", () => {
     assert.deepEqual(after.subarray(half), before.subarray(half));
   });
 
+  it("tells adapters of one form apart, though they share programs", async () => {
+    const a = scramble(base.attach(lora({ rank: 2 }), { name: "a" }), 0.3);
+    const b = a.attach(lora({ rank: 2 }), { name: "b", seed: 1 });
+    scramble(b, 0.2);
+    const [ofA, ofB] = [(await b.use("a").logits(IDS)).data, (await b.use("b").logits(IDS)).data];
+    assert.ok(maxDifference(ofA, ofB) > 0.01);
+    for (const order of ["ab", "ba", "aa", "bb", "aab", "aba", "baa"]) {
+      const rows = [...order];
+      const { data } = await b.useByRow(rows).logits(rows.map(() => IDS));
+      rows.forEach((name, i) => {
+        const row = data.subarray(i * ofA.length, (i + 1) * ofA.length);
+        assert.ok(maxDifference(row, name === "a" ? ofA : ofB) < 1e-4, `${order}, row ${i}`);
+      });
+    }
+  });
+
   it("explains batches and names that do not fit, and what such a model cannot do", async () => {
     const mixed = model.useByRow(["one", null]);
     await assert.rejects(
