@@ -84,9 +84,11 @@ function preferences(base: LanguageModel, seed: number): Promise<Figures> {
       const part = (which: string) => form.filter((f) => f === which).length / form.length;
       return { short: part("short"), wrong: part("wrong") };
     };
+    // One pass: the reference is asked for every pair beforehand, so there are no more than will be used.
+    const once = task.train.slice(0, 20 * how.batchSize);
     const student = start.attach(adapter(), { seed });
     const run = await train(student, {
-      data: task.train,
+      data: once,
       objective: dpo(),
       steps: 20,
       evaluate: { every: 20, data: task.heldOut },
@@ -94,7 +96,7 @@ function preferences(base: LanguageModel, seed: number): Promise<Figures> {
     });
     const judge = start.attach(lora({ rank: 8, alpha: 16, modulesToSave: ["score"] }), { seed });
     const judged = await train(judge, {
-      data: task.train,
+      data: once,
       objective: rewardModel(),
       steps: 20,
       evaluate: { every: 20, data: task.heldOut },

@@ -1,9 +1,10 @@
-/** Training steps of `nano` on WebGPU, none of their nodes on the CPU, beside the same steps on the CPU. */
+/** Training steps of `nano` on WebGPU, of each objective, none of their nodes on the CPU, beside the same steps on the CPU. */
 import assert from "node:assert/strict";
 import { full, lora, mixture } from "../../src/adapters";
 import { drawSeed, generator, type TypedArray } from "../../src/engine";
 import { loadModel } from "../../src/model";
 import type { Method } from "../../src/model/adapter";
+import { dpo, grpo, type Objective, rewardModel, train } from "../../src/train";
 import { batch, type Row } from "../../src/train/data";
 import { type BatchShape, batchInputs, languageLoss } from "../../src/train/language-loss";
 import { adamw } from "../../src/train/optimizers";
@@ -67,6 +68,37 @@ export const CASES: Record<string, [Method, BatchShape]> = {
   "full fine-tuning": [full(), { rows: 2, length: 16, capacity: 32, packed: false }],
 };
 
+const PAIRS = [
+  { prompt: "one and one?", chosen: " two", rejected: " it is two" },
+  { prompt: "red and blue?", chosen: " violet", rejected: " red" },
+];
+
+/** Two steps of training on a device: of GRPO on the same completions, which are sampled on the CPU. */
+const objectiveLosses =
+  <Datum>(objective: Objective<Datum>, data: readonly Datum[], method = lora({ rank: 4 })) =>
+  async (device: "cpu" | "webgpu"): Promise<number[]> => {
+    const model = (await loadModel("nano")).attach(method);
+    const engine = { device, session: device === "webgpu" ? STRICT : {} };
+    const { losses } = await train(model, {
+      data,
+      objective,
+      steps: 2,
+      batchSize: 2,
+      engine,
+      display: false,
+    });
+    return losses;
+  };
+
+export const OBJECTIVES = {
+  DPO: objectiveLosses(dpo(), PAIRS),
+  "a reward model": objectiveLosses(rewardModel(), PAIRS, lora({ rank: 4, modulesToSave: ["score"] })),
+  GRPO: objectiveLosses(
+    grpo({ reward: (_prompt, text) => text.length, groupSize: 2, maxTokens: 4, iterations: 2 }),
+    PAIRS,
+  ),
+};
+
 async function main(): Promise<void> {
   if (!(await reportAdapter())) return;
   for (const [name, [method, shape]] of Object.entries(CASES)) {
@@ -74,6 +106,14 @@ async function main(): Promise<void> {
       const [gpu, cpu] = [await losses("webgpu", method, shape), await losses("cpu", method, shape)];
       gpu.forEach((loss, i) => {
         assert.ok(Math.abs(loss - cpu[i]!) < 1e-3 * cpu[i]!, `losses on WebGPU ${gpu}, on the CPU ${cpu}`);
+      });
+    });
+  }
+  for (const [name, losses] of Object.entries(OBJECTIVES)) {
+    await report(name, async () => {
+      const [gpu, cpu] = [await losses("webgpu"), await losses("cpu")];
+      gpu.forEach((loss, i) => {
+        assert.ok(Math.abs(loss - cpu[i]!) < 1e-3, `losses on WebGPU ${gpu}, on the CPU ${cpu}`);
       });
     });
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { type Child, startOnWebGpu } from "../webgpu";
-import { CASES } from "./webgpu.child";
+import { CASES, OBJECTIVES } from "./webgpu.child";
 
 describe("a whole training step on WebGPU", () => {
   let child: Child | undefined;
@@ -17,7 +17,7 @@ describe("a whole training step on WebGPU", () => {
   });
   after(() => void child?.process.kill());
 
-  for (const name of Object.keys(CASES)) {
+  for (const name of [...Object.keys(CASES), ...Object.keys(OBJECTIVES)]) {
     it(`has no node on the CPU and the CPU's loss: ${name}`, async () => {
       const line = await child!.next();
       assert.equal(line.name, name);
