@@ -74,13 +74,13 @@ export class ChatTemplate {
     const text = this.render(messages);
     if (this.marked) {
       const pieces = this.run(this.marked, messages, false).split(new RegExp(`[${BEGIN}${END}]`, "u"));
-      const ends = pieces.map(
-        (
-          (at) => (piece: string) =>
-            (at += piece.length)
-        )(0),
-      );
-      return { text, spans: pairs(ends.slice(0, -1)) };
+      const places: number[] = [];
+      let at = 0;
+      for (const piece of pieces.slice(0, -1)) {
+        at += piece.length;
+        places.push(at);
+      }
+      return { text, spans: pairs(places) };
     }
     const spans = messages.flatMap(({ role }, i): [number, number][] => {
       if (role !== "assistant") return [];

@@ -29,7 +29,7 @@ export function encodeCompletion(
   name: string,
   options: EncodeOptions,
 ): Sequence {
-  if (typeof prompt === "string" || !Array.isArray(prompt)) {
+  if (!Array.isArray(prompt)) {
     const example = { prompt, completion } as { prompt: string; completion: string };
     return encodeOne(tokenizer, example, name, options);
   }
@@ -37,8 +37,9 @@ export function encodeCompletion(
   const messages = [...prompt, ...(Array.isArray(reply) ? reply : [reply])];
   const sequence = encodeOne(tokenizer, { messages }, name, options);
   const before = tokenizer!.applyChatTemplate(prompt, { addGenerationPrompt: true });
-  const shared = tokenizer!.encode(before, { special: false }).findIndex((id, i) => id !== sequence.ids[i]);
-  const length = shared < 0 ? tokenizer!.encode(before, { special: false }).length : shared;
+  const prefix = tokenizer!.encode(before, { special: false });
+  const parted = prefix.findIndex((id, i) => id !== sequence.ids[i]);
+  const length = parted < 0 ? prefix.length : parted;
   return { ...sequence, from: Math.max(0, length - 1) };
 }
 
