@@ -148,10 +148,13 @@ function residentMegabytes(...pids: [kernel: number, child: number]): Memory {
   return { kernel, child, both: kernel + child };
 }
 
-/** What a cell runs to collect the garbage of the cells before it. */
+/** What a cell runs to collect the garbage of the cells before it: twice, as the kernel itself does. */
 const COLLECT = `
   require("node:v8").setFlagsFromString("--expose-gc");
-  await require("node:vm").runInNewContext("gc")({ type: "major", execution: "async", flavor: "last-resort" });`;
+  for (let pass = 0; pass < 2; pass++) {
+    await require("node:vm").runInNewContext("gc")({ type: "major", execution: "async", flavor: "last-resort" });
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+  }`;
 
 /** The least within a pause: an idle kernel collects its own garbage after ten and twenty seconds. */
 async function settledMegabytes(client: KernelClient): Promise<Memory> {
