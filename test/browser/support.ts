@@ -23,8 +23,12 @@ export interface Lab {
   stop(): Promise<void>;
 }
 
-/** Starts a lab on an empty folder; it builds the front end if that is stale. */
-export async function startLab(): Promise<Lab> {
+/**
+ * Starts a lab on an empty folder; it builds the front end if that is stale.
+ *
+ * @param fast tutorials train a few steps only, too few for what they check
+ */
+export async function startLab({ fast = true } = {}): Promise<Lab> {
   const home = fs.mkdtempSync(path.join(os.tmpdir(), "loralab-browser-"));
   const folder = path.join(home, "work");
   fs.mkdirSync(folder);
@@ -33,7 +37,7 @@ export async function startLab(): Promise<Lab> {
     ["--require", "tsx/cjs", "bin/loralab.ts", "start", folder, "--no-browser", "--port", "0"],
     {
       cwd: packageRoot(),
-      env: { ...process.env, LORALAB_HOME: home, LORALAB_EXPOSE_APP: "1", LORALAB_FAST: "1" },
+      env: { ...process.env, LORALAB_HOME: home, LORALAB_EXPOSE_APP: "1", LORALAB_FAST: fast ? "1" : "" },
       stdio: ["ignore", "pipe", "pipe"],
     },
   );

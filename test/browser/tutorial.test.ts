@@ -11,7 +11,7 @@ describe("the shelf and the first tutorial", () => {
   let lab: Lab;
   let browser: Browser;
   before(async () => {
-    lab = await startLab();
+    lab = await startLab({ fast: false });
     browser = await launchBrowser();
   });
   after(async () => {
@@ -25,14 +25,15 @@ describe("the shelf and the first tutorial", () => {
       const card = page.page.locator(`[data-tutorial="${NAME}"]`);
       await card.waitFor();
       assert.match((await card.textContent()) ?? "", /What LoRA is.*Not started/s);
-      assert.equal(await page.page.title(), "loralab");
-      await page.page.locator(`body[data-jp-theme-light="${!dark}"]`).waitFor();
+      assert.match(await page.page.title(), /^loralab/);
+      await page.page.locator(`body[data-jp-theme-light="${!dark}"]`).waitFor({ state: "attached" });
       await page.screenshot(`shelf-${dark ? "dark" : "light"}`);
       await page.close();
     }
   });
 
-  it("opens a tutorial from the keyboard and runs it to its end, with curve, tables and times", async () => {
+  it("opens a tutorial from the keyboard and runs it to its end, with curve, tables and times", async function () {
+    this.timeout(400_000);
     const page = await LabPage.open(browser, lab, { dark: true });
     const card = page.page.locator(`[data-tutorial="${NAME}"]`);
     await card.waitFor();
@@ -43,11 +44,11 @@ describe("the shelf and the first tutorial", () => {
     await page.idle();
     await page.menu("Run", "Run All Cells");
     await page.page.locator(".jp-InputPrompt", { hasText: "[*]" }).first().waitFor();
-    await page.idle(110_000);
+    await page.idle(300_000);
 
     assert.equal(await page.page.locator('[data-mime-type="application/vnd.jupyter.error"]').count(), 0);
-    const text = (await page.page.locator(".jp-Notebook").textContent()) ?? "";
-    assert.ok(!text.includes("✗"), "every check holds");
+    const text = (await page.page.locator(".jp-OutputArea").allTextContents()).join("\n");
+    assert.deepEqual(text.match(/✗.{0,80}/g), null, "every check holds");
     assert.ok(text.includes("5,475,584"), "the parameters of the base");
     const figures = page.page.locator(".loralab-Plotly");
     await figures.first().scrollIntoViewIfNeeded();
@@ -63,7 +64,7 @@ describe("the shelf and the first tutorial", () => {
     await page.page.locator(".jp-OutputArea table").first().scrollIntoViewIfNeeded();
     await page.screenshot("tutorial-table-dark");
     await page.command("apputils:change-theme", { theme: "JupyterLab Light" });
-    await page.page.locator('body[data-jp-theme-light="true"]').waitFor();
+    await page.page.locator('body[data-jp-theme-light="true"]').waitFor({ state: "attached" });
     await figures.first().scrollIntoViewIfNeeded();
     await page.page.waitForTimeout(500);
     await page.screenshot("tutorial-curve-light");

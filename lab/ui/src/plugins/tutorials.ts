@@ -30,7 +30,7 @@ async function reset({ context, sessionContext }: NotebookPanel, tutorial: Tutor
     if (context.model.dirty) await context.save();
     const { backup } = await resetTutorial(tutorial.name);
     await context.revert();
-    await sessionContext.session?.kernel?.restart();
+    await sessionContext.restartKernel();
     Notification.success(
       backup ? `The tutorial is as shipped. Your version is in ${backup}.` : "The tutorial is as shipped.",
       { autoClose: 8000 },
