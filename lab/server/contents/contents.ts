@@ -155,8 +155,11 @@ export class Contents {
           "Reload it, or save under another name.",
         "conflict",
       );
-    if (content === undefined || content === null)
-      throw new HttpError(400, `no content to save for ${apiPath}`);
+    if (content === undefined || content === null) {
+      if (before) throw new HttpError(400, `no content to save for ${apiPath}`);
+      await writeAtomic(file, type === "notebook" ? formatNotebook(emptyNotebook()) : "");
+      return undefined;
+    }
     if (type === "notebook" && chunk === undefined) {
       const message = checkNotebook(content);
       const notebook = content as NotebookContent;
@@ -175,10 +178,8 @@ export class Contents {
     const source = await this.file(from);
     const stat = await fs.stat(source);
     const extension = stat.isDirectory() ? "" : path.extname(from);
-    const name = baseName(from)
-      .slice(0, baseName(from).length - extension.length)
-      .replace(/-Copy\d*$/, "");
-    const apiPath = await this.freeName(folder, `${name}-Copy`, extension, "", 1);
+    const name = baseName(from).slice(0, baseName(from).length - extension.length);
+    const apiPath = await this.freeName(folder, name.replace(/-Copy\d*$/, ""), extension, "-Copy");
     const target = await this.file(apiPath);
     if (stat.isDirectory()) {
       if (target.startsWith(source + path.sep))
@@ -190,15 +191,9 @@ export class Contents {
     return describe(target, apiPath);
   }
 
-  /** `base`, `base1`, `base2` … with the extension: the first that is not there. */
-  private async freeName(
-    folder: string,
-    base: string,
-    ext: string,
-    separator: string,
-    from = 0,
-  ): Promise<string> {
-    for (let i = from; ; i++) {
+  /** `base`, `base1`, `base2` … with the extension, and a separator before the number: the first that is not there. */
+  private async freeName(folder: string, base: string, ext: string, separator: string): Promise<string> {
+    for (let i = 0; ; i++) {
       const apiPath = joinPath(folder, `${base}${i ? `${separator}${i}` : ""}${ext}`);
       const file = await this.file(apiPath);
       if (!(await fs.lstat(file).catch(() => undefined))) return apiPath;

@@ -23,6 +23,11 @@ export interface Wanted {
 /** A file larger than this is not put into one JSON answer: strings of Node.js end at 512 MiB. */
 const LARGEST = 256 * 2 ** 20;
 
+const NO_HASH: { hash?: string; hash_algorithm?: string } = {
+  hash: null as any,
+  hash_algorithm: null as any,
+};
+
 /** The model without content, of a file that is there. */
 export async function describe(
   file: string,
@@ -42,10 +47,11 @@ export async function describe(
     created: created(stat).toISOString(),
     last_modified: stat.mtime.toISOString(),
     writable: await isWritable(file),
-    size: type === "directory" ? undefined : stat.size,
-    mimetype: type === "file" ? mimetypeOf(apiPath) : (null as any),
+    size: type === "directory" ? (null as any) : stat.size,
+    mimetype: ((type === "file" && mimetypeOf(apiPath)) || null) as string,
     format: null,
     content: null,
+    ...NO_HASH,
   };
 }
 
