@@ -25,7 +25,7 @@
  *
  * The server listens to every kernel itself and keeps the outputs of each cell that was executed with `cellId` in the
  * metadata of its `execute_request` (JupyterLab sends it), whether or not a browser is connected. A finished cell is
- * forgotten once the notebook was saved with the same execution count for it.
+ * forgotten once the notebook is saved with the same execution count for it, or by a page that saw how it ended.
  *
  * To replay without losing or doubling anything, after the kernel's WebSocket is connected:
  *

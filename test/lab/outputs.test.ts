@@ -25,7 +25,11 @@ describe("lab: outputs of a kernel without a browser", () => {
     page.execute("1", "three");
     await until(async () => (await outputs()).cells[0]?.state === "running");
     page.close(1001); // the page is reloaded
-    await until(async () => (await outputs()).cells[2]?.finished !== null);
+    const { outputs: log } = lab.server.lab.kernels.get(session.body.kernel.id);
+    await until(() => log.unfinished.length === 0);
+    // Another program saves the notebook as it was before the run: nothing is forgotten that it does not hold.
+    const before = notebook(codeCell("one", ""), codeCell("two", ""), codeCell("three", ""));
+    await saveNotebook(lab, "a.ipynb", before);
     const { kernelId, cells } = await outputs();
     assert.equal(kernelId, session.body.kernel.id);
     assert.deepEqual(
@@ -33,7 +37,6 @@ describe("lab: outputs of a kernel without a browser", () => {
       [
         ["one", "ok", 1],
         ["two", "error", 2],
-        ["three", "aborted", null],
       ],
     );
     assert.deepEqual(cells[0]!.outputs, [
@@ -42,16 +45,13 @@ describe("lab: outputs of a kernel without a browser", () => {
     ]);
     assert.equal((cells[1]!.outputs[0] as { ename: string }).ename, "Error");
 
-    // Saved with cell one as it ran, and cell two as it was before.
+    // The page that fetched them saves: with the outputs, or cleared by the user.
     await saveNotebook(
       lab,
       "a.ipynb",
-      notebook(codeCell("one", "", { execution_count: 1 }), codeCell("two", ""), codeCell("three", "")),
+      notebook(codeCell("one", "", { execution_count: 1 }), codeCell("two", "")),
     );
-    assert.deepEqual(
-      (await outputs()).cells.map(({ cellId }) => cellId),
-      ["two"],
-    );
+    assert.deepEqual((await outputs()).cells, []);
     await lab.ask("PATCH", `/api/sessions/${session.body.id}`, { path: "b.ipynb" });
     assert.equal((await outputs()).kernelId, null);
     await lab.ask("DELETE", `/api/sessions/${session.body.id}`);
@@ -97,12 +97,50 @@ describe("lab: the log of outputs", () => {
   });
   const logged = (...messages: [string, object, string?][]) => {
     const log = new OutputLog();
-    log.requested("request", "cell");
-    log.requested("other", "another");
+    log.requested("request", "cell", () => false);
+    log.requested("other", "another", () => false);
     for (const [type, content, parent] of messages) log.add(message(type, content, parent));
     return log.list();
   };
   const stream = (text: string, name = "stdout"): [string, object] => ["stream", { name, text }];
+
+  it("forgets at a save what the file holds, and what a page saw and cleared, but nothing unseen", () => {
+    const kept = (isConnected: boolean, fetched: boolean, count: number | null) => {
+      const log = new OutputLog();
+      log.requested("request", "cell", () => isConnected);
+      log.add(message("execute_input", { execution_count: 3 }));
+      log.saved(notebook(codeCell("cell", "", { execution_count: 3 })) as any);
+      assert.equal(log.list().length, 1, "it still runs");
+      log.add(message("status", { execution_state: "idle" }));
+      if (fetched) log.list();
+      log.saved(notebook(codeCell("cell", "", { execution_count: count })) as any);
+      return log.list().length === 1;
+    };
+    assert.equal(kept(false, false, 3), false);
+    assert.equal(kept(false, false, null), true);
+    assert.equal(kept(true, false, null), false);
+    assert.equal(kept(false, true, null), false);
+  });
+
+  it("knows a cell that never ran from one that failed and one that the kernel's end cut off", () => {
+    const idle: [string, object] = ["status", { execution_state: "idle" }];
+    const input: [string, object] = ["execute_input", { execution_count: 1 }];
+    const error: [string, object] = ["error", { ename: "E", evalue: "v", traceback: [] }];
+    const state = (...messages: [string, object][]) => logged(...messages)[0]!.state;
+    assert.deepEqual(
+      [state(), state(input), state(input, idle), state(input, error, idle), state(idle)],
+      ["queued", "running", "ok", "error", "aborted"],
+    );
+    const log = new OutputLog();
+    log.requested("request", "cell", () => false);
+    log.requested("other", "another", () => false);
+    log.add(message(...input));
+    log.aborted();
+    assert.deepEqual(
+      log.list().map((cell) => cell.state),
+      ["error", "aborted"],
+    );
+  });
 
   it("joins text of one stream and keeps the order of the others", () => {
     const [cell] = logged(stream("a"), stream("b"), stream("c", "stderr"), stream("d"));
@@ -139,7 +177,7 @@ describe("lab: the log of outputs", () => {
 
   it("keeps the beginning and the end of text without end, in bounded memory", () => {
     const log = new OutputLog();
-    log.requested("request", "cell");
+    log.requested("request", "cell", () => false);
     log.add(message("stream", { name: "stdout", text: "first line\n" }));
     for (let i = 0; i < 400; i++)
       log.add(message("stream", { name: "stdout", text: `${"x".repeat(100_000)}\n` }));

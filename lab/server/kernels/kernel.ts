@@ -225,9 +225,9 @@ export class Kernel {
   }
 
   private newLink(sessionId: string): Link {
-    const link = new Link(
+    const link: Link = new Link(
       sessionId,
-      (request) => this.onRequest(request),
+      (request) => this.onRequest(request, link),
       (closed) => this.links.delete(closed),
     );
     this.links.add(link);
@@ -235,13 +235,13 @@ export class Kernel {
   }
 
   /** A message of a front end, on its way to the kernel. */
-  private onRequest({ channel, parts }: Parcel): void {
+  private onRequest({ channel, parts }: Parcel, link: Link): void {
     this.lastActivity = new Date();
     if (channel !== "shell") return;
     const { msg_type, msg_id } = JSON.parse(parts[0].toString());
     if (msg_type !== "execute_request") return;
     const { cellId } = JSON.parse(parts[2].toString());
-    if (typeof cellId === "string") this.outputs.requested(msg_id, cellId);
+    if (typeof cellId === "string") this.outputs.requested(msg_id, cellId, () => link.isConnected);
   }
 
   private onBroadcast({ message }: Delivery): void {

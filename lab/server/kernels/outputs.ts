@@ -22,15 +22,24 @@ interface Kept {
   size: number;
 }
 
-type Cell = Omit<CellOutputs, "outputs" | "displayIds"> & { kept: Kept[]; size: number };
+interface Cell extends Omit<CellOutputs, "outputs" | "displayIds"> {
+  kept: Kept[];
+  size: number;
+  /** Whether a page has all of it: the one that asked for the run is still connected, or another fetched the end. */
+  isSeen: () => boolean;
+}
 
 export class OutputLog {
   /** By request, in their order; a cell has one entry, of its last run. */
   private readonly cells = new Map<string, Cell>();
   private size = 0;
 
-  /** A front end asks to execute a cell. */
-  requested(requestId: string, cellId: string): void {
+  /**
+   * A front end asks to execute a cell.
+   *
+   * @param isConnected whether that front end is there, and so sees what the cell puts out
+   */
+  requested(requestId: string, cellId: string, isConnected: () => boolean): void {
     for (const [id, cell] of this.cells) if (cell.cellId === cellId) this.forget(id);
     this.cells.set(requestId, {
       cellId,
@@ -44,6 +53,7 @@ export class OutputLog {
       finished: null,
       kept: [],
       size: 0,
+      isSeen: isConnected,
     });
   }
 
@@ -56,13 +66,13 @@ export class OutputLog {
     cell.lastMessageId = header.msg_id;
   }
 
-  /** The notebook was saved: what it holds need not be kept. */
+  /** The notebook was saved: what it holds need not be kept, nor what a page saw and chose to clear. */
   saved(notebook: NotebookContent): void {
     const inFile = new Map(notebook.cells.map((cell) => [cell.id, cell]));
-    for (const [id, { cellId, finished, executionCount }] of this.cells) {
+    for (const [id, { cellId, finished, executionCount, isSeen }] of this.cells) {
       const cell = inFile.get(cellId);
-      if (finished && (!cell || executionCount === null || cell.execution_count === executionCount))
-        this.forget(id);
+      const isSaved = !cell || executionCount === null || cell.execution_count === executionCount;
+      if (finished && (isSaved || isSeen())) this.forget(id);
     }
   }
 
@@ -77,14 +87,14 @@ export class OutputLog {
     return [...this.cells.values()].filter(({ finished }) => !finished).map(({ requestId }) => requestId);
   }
 
+  /** What is kept, for a page that shows it from now on. */
   list(): CellOutputs[] {
-    return [...this.cells.values()].map(({ kept, size: _, ...cell }) => ({
-      ...cell,
-      outputs: kept.map(model),
-      displayIds: Object.fromEntries(
-        kept.flatMap(({ displayId }, i) => (displayId === undefined ? [] : [[i, displayId]])),
-      ),
-    }));
+    return [...this.cells.values()].map((cell) => {
+      if (cell.finished) cell.isSeen = () => true;
+      const { kept, size: _, isSeen: __, ...rest } = cell;
+      const ids = kept.flatMap(({ displayId }, i) => (displayId === undefined ? [] : [[i, displayId]]));
+      return { ...rest, outputs: kept.map(model), displayIds: Object.fromEntries(ids) };
+    });
   }
 
   private apply(cell: Cell, type: string, content: Record<string, any>): void {
