@@ -131,7 +131,7 @@ function Card({ tutorial, open }: { tutorial: Tutorial; open: () => void }) {
         {minutes !== null && <span className="loralab-Card-minutes">{minutes} min</span>}
       </span>
       <span className="loralab-Card-title">{heading}</span>
-      <span className="loralab-Card-summary">{summary}</span>
+      <span className="loralab-Card-summary">{summary.replace(/[*`]/g, "")}</span>
       <span className="loralab-Card-state" data-done={done}>
         {done ? `✓ ${state}` : state}
       </span>
