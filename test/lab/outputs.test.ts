@@ -87,6 +87,7 @@ describe("lab: outputs of a kernel without a browser", () => {
 });
 
 describe("lab: the log of outputs", () => {
+  const gone = { isConnected: false, hasMissed: false };
   const message = (type: string, content: object, parent = "request") => ({
     identities: [],
     header: newHeader(type, "kernel"),
@@ -97,17 +98,17 @@ describe("lab: the log of outputs", () => {
   });
   const logged = (...messages: [string, object, string?][]) => {
     const log = new OutputLog();
-    log.requested("request", "cell", () => false);
-    log.requested("other", "another", () => false);
+    log.requested("request", "cell", gone);
+    log.requested("other", "another", gone);
     for (const [type, content, parent] of messages) log.add(message(type, content, parent));
     return log.list();
   };
   const stream = (text: string, name = "stdout"): [string, object] => ["stream", { name, text }];
 
   it("forgets at a save what the file holds, and what a page saw and cleared, but nothing unseen", () => {
-    const kept = (isConnected: boolean, fetched: boolean, count: number | null) => {
+    const kept = (isConnected: boolean, fetched: boolean, count: number | null, hasMissed = false) => {
       const log = new OutputLog();
-      log.requested("request", "cell", () => isConnected);
+      log.requested("request", "cell", { isConnected, hasMissed });
       log.add(message("execute_input", { execution_count: 3 }));
       log.saved(notebook(codeCell("cell", "", { execution_count: 3 })) as any);
       assert.equal(log.list().length, 1, "it still runs");
@@ -120,6 +121,7 @@ describe("lab: the log of outputs", () => {
     assert.equal(kept(false, false, null), true);
     assert.equal(kept(true, false, null), false);
     assert.equal(kept(false, true, null), false);
+    assert.equal(kept(true, false, 3, true), true, "a page that was too slow holds a part only");
   });
 
   it("knows a cell that never ran from one that failed and one that the kernel's end cut off", () => {
@@ -132,8 +134,8 @@ describe("lab: the log of outputs", () => {
       ["queued", "running", "ok", "error", "aborted"],
     );
     const log = new OutputLog();
-    log.requested("request", "cell", () => false);
-    log.requested("other", "another", () => false);
+    log.requested("request", "cell", gone);
+    log.requested("other", "another", gone);
     log.add(message(...input));
     log.aborted();
     assert.deepEqual(
@@ -177,7 +179,7 @@ describe("lab: the log of outputs", () => {
 
   it("keeps the beginning and the end of text without end, in bounded memory", () => {
     const log = new OutputLog();
-    log.requested("request", "cell", () => false);
+    log.requested("request", "cell", gone);
     log.add(message("stream", { name: "stdout", text: "first line\n" }));
     for (let i = 0; i < 400; i++)
       log.add(message("stream", { name: "stdout", text: `${"x".repeat(100_000)}\n` }));

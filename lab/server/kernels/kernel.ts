@@ -241,7 +241,7 @@ export class Kernel {
     const { msg_type, msg_id } = JSON.parse(parts[0].toString());
     if (msg_type !== "execute_request") return;
     const { cellId } = JSON.parse(parts[2].toString());
-    if (typeof cellId === "string") this.outputs.requested(msg_id, cellId, () => link.isConnected);
+    if (typeof cellId === "string") this.outputs.requested(msg_id, cellId, link);
   }
 
   private onBroadcast({ message }: Delivery): void {

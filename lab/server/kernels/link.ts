@@ -47,6 +47,9 @@ export class Link {
     private readonly onClosed: (link: Link) => void,
   ) {}
 
+  /** Outputs were left out for this front end. */
+  hasMissed = false;
+
   get isConnected(): boolean {
     return this.webSocket !== undefined;
   }
@@ -140,13 +143,16 @@ export class Link {
     this.backlog.push(message);
     this.backlogBytes +=
       message.parts[3].length + message.buffers.reduce((sum, { length }) => sum + length, 0);
-    if (this.backlogBytes > BACKLOG_BYTES) this.close(); // a page that comes back asks for the outputs anew
+    if (this.backlogBytes <= BACKLOG_BYTES) return;
+    this.hasMissed = true;
+    this.close();
   }
 
   private isOutput(message: Parcel): boolean {
     if (message.channel !== "iopub") return false;
     const [header, parent] = message.parts;
     if (!OUTPUTS.has(JSON.parse(header.toString()).msg_type)) return false;
+    this.hasMissed = true;
     this.leftOut = { parent: JSON.parse(parent.toString()), count: (this.leftOut?.count ?? 0) + 1 };
     return true;
   }

@@ -25,8 +25,16 @@ interface Kept {
 interface Cell extends Omit<CellOutputs, "outputs" | "displayIds"> {
   kept: Kept[];
   size: number;
-  /** Whether a page has all of it: the one that asked for the run is still connected, or another fetched the end. */
-  isSeen: () => boolean;
+  page: Page;
+  /** A page asked for what is kept after the cell had ended. */
+  isFetched: boolean;
+}
+
+/** The front end that asked for a run of a cell. */
+interface Page {
+  isConnected: boolean;
+  /** It was not sent everything. */
+  hasMissed: boolean;
 }
 
 export class OutputLog {
@@ -34,12 +42,8 @@ export class OutputLog {
   private readonly cells = new Map<string, Cell>();
   private size = 0;
 
-  /**
-   * A front end asks to execute a cell.
-   *
-   * @param isConnected whether that front end is there, and so sees what the cell puts out
-   */
-  requested(requestId: string, cellId: string, isConnected: () => boolean): void {
+  /** A front end asks to execute a cell. */
+  requested(requestId: string, cellId: string, page: Page): void {
     for (const [id, cell] of this.cells) if (cell.cellId === cellId) this.forget(id);
     this.cells.set(requestId, {
       cellId,
@@ -53,7 +57,8 @@ export class OutputLog {
       finished: null,
       kept: [],
       size: 0,
-      isSeen: isConnected,
+      page,
+      isFetched: false,
     });
   }
 
@@ -69,10 +74,11 @@ export class OutputLog {
   /** The notebook was saved: what it holds need not be kept, nor what a page saw and chose to clear. */
   saved(notebook: NotebookContent): void {
     const inFile = new Map(notebook.cells.map((cell) => [cell.id, cell]));
-    for (const [id, { cellId, finished, executionCount, isSeen }] of this.cells) {
+    for (const [id, { cellId, finished, executionCount, page, isFetched }] of this.cells) {
       const cell = inFile.get(cellId);
-      const isSaved = !cell || executionCount === null || cell.execution_count === executionCount;
-      if (finished && (isSaved || isSeen())) this.forget(id);
+      const isSaved = executionCount === null || cell?.execution_count === executionCount;
+      const isSeen = isFetched || (!page.hasMissed && (isSaved || page.isConnected));
+      if (finished && (isSeen || !cell)) this.forget(id);
     }
   }
 
@@ -90,8 +96,8 @@ export class OutputLog {
   /** What is kept, for a page that shows it from now on. */
   list(): CellOutputs[] {
     return [...this.cells.values()].map((cell) => {
-      if (cell.finished) cell.isSeen = () => true;
-      const { kept, size: _, isSeen: __, ...rest } = cell;
+      if (cell.finished) cell.isFetched = true;
+      const { kept, size: _, page: __, isFetched: ___, ...rest } = cell;
       const ids = kept.flatMap(({ displayId }, i) => (displayId === undefined ? [] : [[i, displayId]]));
       return { ...rest, outputs: kept.map(model), displayIds: Object.fromEntries(ids) };
     });
