@@ -26,7 +26,7 @@ export function asHttpError(error: unknown, doing: string): HttpError {
       return new HttpError(404, `${doing}: no such file or folder`);
     case "EACCES":
     case "EPERM":
-      return new HttpError(403, `${doing}: permission denied; check who may write there`, code);
+      return new HttpError(403, `${doing}: permission denied; check its permissions and its owner`, code);
     case "EROFS":
       return new HttpError(403, `${doing}: this disk can only be read`, code);
     case "ENOSPC":
