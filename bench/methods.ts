@@ -5,7 +5,7 @@
  */
 import { fork } from "node:child_process";
 import { join } from "node:path";
-import { dora, full, lora, qalora } from "../src/adapters";
+import { adalora, dora, full, houlsby, lora, mixture, pissa, qalora, vera } from "../src/adapters";
 import { generator, sizeOf } from "../src/engine";
 import { parseConfig } from "../src/model/config";
 import { LanguageModel, loadModel } from "../src/model/language-model";
@@ -14,11 +14,16 @@ import { weightShapes } from "../src/model/transformer";
 import { inTurns, ratio } from "./measure";
 import { compiledStep } from "./training";
 
-/** A method is one line: how a base becomes a model that trains it. */
+/** A method is one line: how a base becomes a model that trains it. What AdaLoRA does after a step is not in the time. */
 export const METHODS: Record<string, (base: LanguageModel) => LanguageModel> = {
   lora: (base) => base.attach(lora({ rank: 8 })),
   "lora+": (base) => base.attach(lora({ rank: 8, loraPlusRatio: 16 })),
+  pissa: (base) => base.attach(lora({ rank: 8, init: pissa })),
   dora: (base) => base.attach(dora({ rank: 8 })),
+  adalora: (base) => base.attach(adalora({ totalSteps: 1000 })),
+  vera: (base) => base.attach(vera()),
+  houlsby: (base) => base.attach(houlsby()),
+  mixture: (base) => base.attach(mixture({ experts: 4, topK: 2, rank: 8, targets: "all-linear" })),
   qlora: (base) => base.quantize().attach(lora({ rank: 8 })),
   "qlora, double quantization": (base) =>
     base.quantize({ doubleQuantization: true }).attach(lora({ rank: 8 })),
