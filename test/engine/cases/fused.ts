@@ -69,7 +69,7 @@ const product4bit = (type: Quantized4bit["type"], doubleQuantization: boolean): 
 
 /** A matrix of integers for inputs of this width, some of whose groups are far from zero. */
 function matrixInt4(width: number, groupSize: number) {
-  const shape = [width + 5, width];
+  const shape = [9, width];
   const data = Float32Array.from(
     { length: shape[0]! * width },
     (_, i) => Math.sin(i * i) + (i % 3 === 0 ? 1 : 0),
