@@ -28,7 +28,10 @@ export interface LowRankSettings {
   rankPattern: Readonly<Record<string, number>>;
   /** Other alphas for some targets, in the same way. PEFT: `alpha_pattern`. */
   alphaPattern: Readonly<Record<string, number>>;
-  /** Modules to train whole besides, such as "lm_head": their weights themselves. PEFT: `modules_to_save`. */
+  /**
+   * Modules to train whole besides, such as "lm_head": their weights themselves; "score" adds the layer of a reward model.
+   * PEFT: `modules_to_save`.
+   */
   modulesToSave: readonly string[];
 }
 

@@ -13,7 +13,7 @@ import { readJson, writeJson } from "../model/files";
 import type { LanguageModel } from "../model/language-model";
 import { readSafetensors, writeSafetensors } from "../model/safetensors";
 import { fromPeftConfig, toPeftConfig } from "./peft-config";
-import { modulePaths } from "./whole-modules";
+import { modulePaths, SCORE } from "./whole-modules";
 
 /** Arrays of a module are behind the name of the model in PEFT's wrapper, those of the adapter as a whole are not. */
 const toFile = (name: string): string =>
@@ -70,7 +70,7 @@ export async function loadAdapter(
   );
   const method = fromPeftConfig(config, model, [...found.keys()], join(folder, CONFIG));
   const misfit = `${folder}: the adapter does not fit ${model.name}`;
-  const modules = modulePaths(model);
+  const modules = [...modulePaths(model), SCORE];
   const homeless = [...found.keys()].filter(
     (n) => n.includes(".") && !modules.some((path) => n.startsWith(`${path}.`)),
   );
