@@ -53,6 +53,8 @@ export class Kernel {
   private turn: Promise<unknown> = Promise.resolve();
   /** Ends the wait for a process that was started to answer. */
   private giveUp = new AbortController();
+  /** The process answers, and its broadcasts are heard. */
+  private isReady = false;
   /** The process ends because we want it to. */
   private isEnding = false;
 
@@ -99,7 +101,7 @@ export class Kernel {
     link.serve(webSocket, protocol);
     if (known) return;
     if (this.state === "dead") link.deliver(this.statusMessage("dead"));
-    else if (this.process && this.state !== "restarting") void link.attach(this.process.connection);
+    else if (this.isReady) link.attach(this.process!.connection);
   }
 
   interrupt(): void {
@@ -111,7 +113,8 @@ export class Kernel {
   /** Ends the process and starts a new one. @throws HttpError 500 when that does not answer */
   restart(): Promise<void> {
     return this.inTurn(async () => {
-      this.lose("restarting");
+      // Its pages are not told: JupyterLab takes a "restarting" for a crash and says so.
+      this.lose("restarting", { isTold: false });
       await this.end(true);
       await this.relaunch();
       if (this.state === "dead") throw new HttpError(500, `the kernel did not start again: ${this.reason}`);
@@ -140,22 +143,22 @@ export class Kernel {
     this.reason = undefined;
     const process = await KernelProcess.start(this.spec, this.place.cwd, this.place.env);
     const nudge = new Nudge();
-    const sockets = new FrontEndSockets(process.connection, `server-${randomUUID()}`, (delivery) => {
+    const sockets = new FrontEndSockets(process.connection, `server-${randomUUID()}`, true, (delivery) => {
       if (!nudge.sees(delivery) && delivery.channel === "iopub") this.onBroadcast(delivery);
     });
     const giveUp = new AbortController();
     Object.assign(this, { process, sockets, giveUp });
     const timeout = setTimeout(() => giveUp.abort(), this.place.startTimeout);
-    let isReady = false;
     void process.ended.then((how) => {
       giveUp.abort();
-      if (isReady && !this.isEnding && this.process === process)
+      if (this.isReady && !this.isEnding && this.process === process)
         void this.inTurn(() => this.onDied(process, how));
     });
     const answer = async () => {
-      isReady = await nudge.run(sockets, giveUp.signal);
+      this.isReady = await nudge.run(sockets, giveUp.signal);
       clearTimeout(timeout);
-      if (isReady) {
+      if (this.isReady) {
+        for (const link of this.links) link.attach(process.connection);
         if (this.state === "starting" || this.state === "restarting") this.setState("idle");
         return;
       }
@@ -180,7 +183,6 @@ export class Kernel {
       this.lose("dead");
     }
     if (this.state === "dead") return;
-    await Promise.all([...this.links].map((link) => link.attach(this.process!.connection)));
     this.setState("idle");
     this.broadcast(this.statusMessage("idle"));
   }
@@ -206,19 +208,20 @@ export class Kernel {
   }
 
   /** Takes leave of the process's sockets. */
-  private lose(state: "restarting" | "dead"): void {
+  private lose(state: "restarting" | "dead", { isTold = true } = {}): void {
+    this.isReady = false;
     this.outputs.aborted();
     this.sockets?.close();
     this.sockets = undefined;
     for (const link of this.links) link.detach();
     this.setState(state);
-    this.broadcast(this.statusMessage(state));
+    if (isTold) this.broadcast(this.statusMessage(state));
   }
 
   private async end(restart: boolean): Promise<void> {
     if (!this.process) return;
     this.isEnding = true;
-    const control = new FrontEndSockets(this.process.connection, `server-${randomUUID()}`, () => {});
+    const control = new FrontEndSockets(this.process.connection, `server-${randomUUID()}`, false, () => {});
     control.send(parcel("control", newHeader("shutdown_request", this.session), { restart }));
     await this.process.end(this.process.how === undefined ? END_MS : 0);
     control.close();
@@ -244,12 +247,14 @@ export class Kernel {
     if (typeof cellId === "string") this.outputs.requested(msg_id, cellId, link);
   }
 
-  private onBroadcast({ message }: Delivery): void {
+  private onBroadcast(delivery: Delivery): void {
+    const { message } = delivery;
     this.lastActivity = new Date();
     const { execution_state } = message.content;
     if (message.header.msg_type === "status" && (execution_state === "busy" || execution_state === "idle"))
       this.setState(execution_state);
     this.outputs.add(message);
+    this.broadcast(delivery);
   }
 
   /** Sends a broadcast as if it came from the kernel. */

@@ -1,5 +1,6 @@
 /**
- * One front end's connection to a kernel: a WebSocket on one side, ZMQ sockets of its own on the other.
+ * One front end's connection to a kernel: a WebSocket on one side, Dealers of its own on the other. Broadcasts come from
+ * the kernel's one Subscriber in the server, which is there before any front end: a page that connects misses none.
  *
  * The two sides come and go independently. While the kernel restarts, what the front end sends waits for the new
  * sockets; while the WebSocket is broken (a laptop that slept), what the kernel sends waits for the front end to come
@@ -9,8 +10,7 @@ import { randomUUID } from "node:crypto";
 import type { WebSocket } from "ws";
 import type { Connection } from "../../../kernel/connection";
 import { newHeader } from "../../../kernel/protocol/wire";
-import { Nudge } from "./nudge";
-import { type Delivery, FrontEndSockets, type Parcel, parcel } from "./sockets";
+import { FrontEndSockets, type Parcel, parcel } from "./sockets";
 import { pack, type Subprotocol, unpack } from "./wire";
 
 /** A slow front end is sent no outputs while more than this waits for it. The server keeps them (see `outputs.ts`). */
@@ -18,15 +18,11 @@ const SLOW_BYTES = 32 * 2 ** 20;
 /** What is kept for a front end that may come back, and for how long. */
 const BACKLOG_BYTES = 32 * 2 ** 20;
 const BACKLOG_MS = 10 * 60 * 1000;
-/** A kernel that answers nothing for so long is sent the messages all the same. */
-const NUDGE_MS = 15_000;
 
 const OUTPUTS = new Set(["stream", "display_data", "update_display_data", "execute_result"]);
 
 export class Link {
   private sockets: FrontEndSockets | undefined;
-  private isAttached = false;
-  private attaching = new AbortController();
   /** From the front end, for a kernel whose sockets are not up yet. */
   private waiting: Parcel[] = [];
   /** For the front end, while its WebSocket is broken. */
@@ -76,28 +72,17 @@ export class Link {
     });
   }
 
-  /** Connects to a kernel's sockets, and passes on what waited for them. */
-  async attach(connection: Connection): Promise<void> {
+  /** Connects to a kernel that answers, and passes on what waited for it. */
+  attach(connection: Connection): void {
     this.detach();
-    const nudge = new Nudge();
-    const attaching = new AbortController();
     // Two front ends may have one session id for a moment, sockets may not: what follows makes it unique.
-    const sockets = new FrontEndSockets(connection, `${this.sessionId}-${randomUUID()}`, (delivery) =>
-      this.onDelivery(delivery, nudge),
-    );
-    Object.assign(this, { attaching, sockets });
-    const patience = setTimeout(() => attaching.abort(), NUDGE_MS);
-    await nudge.run(sockets, attaching.signal);
-    clearTimeout(patience);
-    if (this.sockets !== sockets) return; // detached in the meantime
-    this.isAttached = true;
-    for (const request of this.waiting.splice(0)) sockets.send(request);
+    const routingId = `${this.sessionId}-${randomUUID()}`;
+    this.sockets = new FrontEndSockets(connection, routingId, false, (message) => this.deliver(message));
+    for (const request of this.waiting.splice(0)) this.sockets.send(request);
   }
 
   /** Lets go of a kernel that ended. */
   detach(): void {
-    this.attaching.abort();
-    this.isAttached = false;
     this.sockets?.close();
     this.sockets = undefined;
   }
@@ -131,12 +116,8 @@ export class Link {
       console.error(`dropped a message of a front end: ${(error as Error).message}`);
       return;
     }
-    if (this.isAttached) this.sockets!.send(request);
+    if (this.sockets) this.sockets.send(request);
     else this.waiting.push(request);
-  }
-
-  private onDelivery(delivery: Delivery, nudge: Nudge): void {
-    if (!nudge.sees(delivery)) this.deliver(delivery);
   }
 
   private keep(message: Parcel): void {

@@ -1,4 +1,4 @@
-/** The ZMQ sockets of one front end of a kernel: one Dealer for each request channel, and a Subscriber. */
+/** The ZMQ sockets of one front end of a kernel: a Dealer for each request channel, and a Subscriber if it listens. */
 import { Dealer, Subscriber } from "zeromq";
 import { address, type Connection } from "../../../kernel/connection";
 import type { Message } from "../../../kernel/protocol/messages";
@@ -19,29 +19,32 @@ export type Delivery = Parcel & { message: Message };
 
 export class FrontEndSockets {
   private readonly dealers: Record<RequestChannel, Dealer>;
-  // No limit: what cannot be passed on at once is bounded where it waits, not dropped unseen.
-  private readonly iopub = new Subscriber({ linger: 0, reconnectInterval: 10, receiveHighWaterMark: 0 });
+  private readonly iopub: Subscriber | undefined;
   private readonly signing: { key: string; scheme: string };
   private readonly sending = new Map<Dealer, Promise<unknown>>();
   private closed = false;
 
-  /** @param routingId one for all Dealers: a kernel asks for input on stdin by the identity of the shell request */
-  constructor(connection: Connection, routingId: string, onDelivery: (delivery: Delivery) => void) {
-    const options = {
-      linger: 0,
-      reconnectInterval: 10,
-      routingId,
-      sendHighWaterMark: 0,
-      receiveHighWaterMark: 0,
-    };
-    this.dealers = { shell: new Dealer(options), control: new Dealer(options), stdin: new Dealer(options) };
+  /**
+   * @param routingId one for all Dealers: a kernel asks for input on stdin by the identity of the shell request
+   * @param hearsBroadcasts whether to subscribe too
+   */
+  constructor(
+    connection: Connection,
+    routingId: string,
+    hearsBroadcasts: boolean,
+    onDelivery: (delivery: Delivery) => void,
+  ) {
+    // No limits: what cannot be passed on at once is bounded where it waits, not dropped unseen.
+    const options = { linger: 0, reconnectInterval: 10, receiveHighWaterMark: 0 };
+    const newDealer = () => new Dealer({ ...options, routingId, sendHighWaterMark: 0 });
+    this.dealers = { shell: newDealer(), control: newDealer(), stdin: newDealer() };
+    this.iopub = hearsBroadcasts ? new Subscriber(options) : undefined;
     this.signing = { key: connection.key, scheme: connection.signature_scheme };
-    const named = { ...this.dealers, iopub: this.iopub };
-    for (const [channel, socket] of Object.entries(named) as [KernelChannel, Dealer | Subscriber][]) {
+    for (const [channel, socket] of this.named()) {
       socket.connect(address(connection, channel));
       void this.read(channel, socket, onDelivery);
     }
-    this.iopub.subscribe();
+    this.iopub?.subscribe();
   }
 
   /** Sends a message, in order; zeromq.js allows one send at a time on a socket. */
@@ -58,7 +61,12 @@ export class FrontEndSockets {
 
   close(): void {
     this.closed = true;
-    for (const socket of [...Object.values(this.dealers), this.iopub]) socket.close();
+    for (const [, socket] of this.named()) socket.close();
+  }
+
+  private named(): [KernelChannel, Dealer | Subscriber][] {
+    const named = { ...this.dealers, ...(this.iopub ? { iopub: this.iopub } : {}) };
+    return Object.entries(named) as [KernelChannel, Dealer | Subscriber][];
   }
 
   private async read(
