@@ -37,9 +37,10 @@ export async function sendFile(
   const { start, end } = range ?? { start: 0, end: stat.size - 1 };
   all["Content-Length"] = String(end - start + 1);
   if (range) all["Content-Range"] = `bytes ${start}-${end}/${stat.size}`;
-  const isEmpty = c.req.method === "HEAD" || stat.size === 0;
-  const body = isEmpty ? null : (Readable.toWeb(createReadStream(file, { start, end })) as ReadableStream);
-  return c.body(body, range ? 206 : 200, all);
+  const status = range ? 206 : 200;
+  if (c.req.method === "HEAD" || stat.size === 0) return c.body(null, status, all);
+  const body = Readable.toWeb(createReadStream(file, { start, end })) as ReadableStream;
+  return c.body(body, status, all);
 }
 
 /** The file of a folder that a URL names. @throws HttpError 404 when it would lie outside */
