@@ -43,10 +43,9 @@ export class Names {
 
 /** A class, enum or namespace refers to itself by its own binding: the session has it only when it is complete. */
 function insideDeclaration(node: TypeScript.Node, symbol: TypeScript.Symbol): boolean {
-  const own = (symbol.declarations ?? []).filter(
+  const own: readonly TypeScript.Node[] = (symbol.declarations ?? []).filter(
     (d) => ts.isClassDeclaration(d) || ts.isEnumDeclaration(d) || ts.isModuleDeclaration(d),
   );
-  for (let up: TypeScript.Node | undefined = node; up; up = up.parent)
-    if (own.includes(up as TypeScript.Declaration)) return true;
+  for (let up: TypeScript.Node | undefined = node; up; up = up.parent) if (own.includes(up)) return true;
   return false;
 }

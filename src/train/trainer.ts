@@ -179,7 +179,7 @@ class Trainer<Datum> {
       dispose: () => Promise.all([gradients.dispose(), updates.dispose()]),
       take: async (batches, total, learningRate, seed) => {
         const parameters = this.parameters.flat;
-        let gradient = new Float32Array(parameters.length);
+        let gradient: Float32Array = new Float32Array(parameters.length);
         let loss = 0;
         const metrics: Record<string, number> = {};
         for (const made of batches) {

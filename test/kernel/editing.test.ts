@@ -76,7 +76,7 @@ describe("kernel: help while a cell is written", () => {
     );
     assert.match(
       (await explained("const m = await loadModel('small'); m.gene|rate"))!,
-      /generate\(prompt: string[^\n]*\): Promise<Generation>\n\nContinues a text/,
+      /generate\(prompt: Prompt[^\n]*\): Promise<Generation>\n\nContinues a text/,
     );
     const { data } = await ask("inspect_request", "lora|");
     assert.match(data["text/markdown"], /^```typescript\nfunction lora\([\s\S]*\n```\n\nLoRA/);
