@@ -5,6 +5,7 @@
 import { generateBench } from "./generate";
 import { kernelBench } from "./kernel";
 import { kernelSoak } from "./kernel-soak";
+import { labBench } from "./lab";
 import { memoryBench } from "./memory";
 import { methodsBench } from "./methods";
 import { objectivesBench } from "./objectives";
@@ -18,6 +19,7 @@ const BENCHES: Record<string, () => Promise<Record<string, unknown>>> = {
   kernel: kernelBench,
   "kernel-soak": kernelSoak,
   methods: methodsBench,
+  lab: labBench,
 };
 
 async function main(): Promise<void> {

@@ -27,14 +27,18 @@ export interface Lab {
  * Starts a lab on an empty folder; it builds the front end if that is stale.
  *
  * @param fast tutorials train a few steps only, too few for what they check
+ * @param built runs what `npm run build` made, as users do, in place of the sources
  */
-export async function startLab({ fast = true } = {}): Promise<Lab> {
+export async function startLab({ fast = true, built = false } = {}): Promise<Lab> {
   const home = fs.mkdtempSync(path.join(os.tmpdir(), "loralab-browser-"));
   const folder = path.join(home, "work");
   fs.mkdirSync(folder);
   const child = spawn(
     process.execPath,
-    ["--require", "tsx/cjs", "bin/loralab.ts", "start", folder, "--no-browser", "--port", "0"],
+    [
+      ...(built ? ["dist/bin/loralab.js"] : ["--require", "tsx/cjs", "bin/loralab.ts"]),
+      ...["start", folder, "--no-browser", "--port", "0"],
+    ],
     {
       cwd: packageRoot(),
       env: { ...process.env, LORALAB_HOME: home, LORALAB_EXPOSE_APP: "1", LORALAB_FAST: fast ? "1" : "" },
@@ -179,6 +183,8 @@ export class LabPage {
 
   /** Waits until the notebook's kernel says that it is idle and no cell is marked as running. */
   async idle(timeout = 60_000): Promise<void> {
+    // The status bar says so once the page has heard of the kernel; what is run before that is lost.
+    await this.page.locator("#jp-bottom-panel", { hasText: "| Idle" }).waitFor({ timeout });
     await this.page
       .locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]:visible')
       .waitFor({ timeout });
