@@ -12,14 +12,14 @@ export async function machine(
   sessions: Sessions,
   device: Promise<string | null>,
 ): Promise<Machine> {
-  const groups = await memoryByGroup();
+  const memory = await memoryByProcess();
   const paths = new Map(sessions.list().map(({ kernel, path }) => [kernel.id, path]));
   return {
     server: process.memoryUsage().rss,
     kernels: kernels.list().map(({ id, pid }) => ({
       id,
       path: paths.get(id) ?? null,
-      memory: (pid !== undefined && groups.get(pid)) || null,
+      memory: (pid !== undefined && memory.get(pid)) || null,
     })),
     total: os.totalmem(),
     free: os.freemem(),
@@ -27,24 +27,44 @@ export async function machine(
   };
 }
 
-/** Resident bytes by process group; a kernel leads the group of all its processes. Empty where it cannot be told. */
-async function memoryByGroup(): Promise<Map<number, number>> {
-  const groups = new Map<number, number>();
-  const add = (group: number, bytes: number) => groups.set(group, (groups.get(group) ?? 0) + bytes);
-  if (process.platform === "linux") {
-    const pageSize = 4096;
-    for (const pid of (await fs.readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
-      const stat = await fs.readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-      // "pid (name) state ppid pgrp … rss": the name may hold anything, so count from its end.
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      if (fields.length > 21) add(Number(fields[2]), Number(fields[21]) * pageSize);
-    }
-  } else if (process.platform !== "win32") {
-    const { stdout } = await promisify(execFile)("ps", ["-axo", "pgid=,rss="]).catch(() => ({ stdout: "" }));
-    for (const line of stdout.split("\n")) {
-      const [group, kilobytes] = line.trim().split(/\s+/).map(Number);
-      if (group && kilobytes) add(group, kilobytes * 1024);
-    }
+/** Resident bytes of a process with all that came of it. Empty where it cannot be told. */
+async function memoryByProcess(): Promise<Map<number, number>> {
+  const processes = await runningProcesses();
+  const parents = new Map(processes.map(({ pid, parent }) => [pid, parent]));
+  const memory = new Map<number, number>();
+  for (const { pid, bytes } of processes) {
+    for (let up: number | undefined = pid; up; up = parents.get(up))
+      memory.set(up, (memory.get(up) ?? 0) + bytes);
   }
-  return groups;
+  return memory;
+}
+
+interface RunningProcess {
+  pid: number;
+  parent: number;
+  bytes: number;
+}
+
+async function runningProcesses(): Promise<RunningProcess[]> {
+  if (process.platform === "win32") return [];
+  if (process.platform !== "linux") {
+    const { stdout } = await promisify(execFile)("ps", ["-axo", "pid=,ppid=,rss="]).catch(() => ({
+      stdout: "",
+    }));
+    return stdout.split("\n").flatMap((line) => {
+      const [pid, parent = 0, kilobytes = 0] = line.trim().split(/\s+/).map(Number);
+      return pid ? [{ pid, parent, bytes: kilobytes * 1024 }] : [];
+    });
+  }
+  const pageSize = 4096;
+  const pids = (await fs.readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const read = async (pid: string): Promise<RunningProcess[]> => {
+    const stat = await fs.readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+    // "pid (name) state ppid pgrp … rss": the name may hold anything, so count from its end.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields.length > 21
+      ? [{ pid: Number(pid), parent: Number(fields[1]), bytes: Number(fields[21]) * pageSize }]
+      : [];
+  };
+  return (await Promise.all(pids.map(read))).flat();
 }
