@@ -155,7 +155,13 @@ function completionHost(folder: string): object {
   };
 }
 
-/** Where to find this package and those that it brings along, when the notebook's folder has none of its own. */
+/**
+ * Where to find this package and those that it brings along, when the notebook's folder has none of its own.
+ *
+ * Each by the file of its types, and its other files by theirs, relative to the notebook's folder: only so does TypeScript
+ * know that a type in there can be named through the package when it passes on a cell's declarations to later ones.
+ * Otherwise it refuses types of a package in another `node_modules`, as with a global installation (TS2742).
+ */
 function ownPackages(folder: string): Record<string, string[]> {
   const root = packageRoot();
   const fromNotebook = createRequire(path.join(folder, "cell.js"));
@@ -164,15 +170,30 @@ function ownPackages(folder: string): Record<string, string[]> {
   for (const name of ["loralab", ...Object.keys(manifest.dependencies)]) {
     if (fromNotebook.resolve.paths(name)?.some((modules) => fs.existsSync(path.join(modules, name))))
       continue;
-    const found =
+    const places =
       name === "loralab"
         ? [root]
         : createRequire(path.join(root, "cell.js"))
             .resolve.paths(name)!
             .map((m) => path.join(m, name));
-    paths[name] = found.filter((place) => fs.existsSync(place)).slice(0, 1);
+    const found = places.find((place) => fs.existsSync(place));
+    if (!found) continue;
+    const relative = (file: string) => path.relative(folder, file).split(path.sep).join("/");
+    paths[name] = [relative(typesOf(found))];
+    paths[`${name}/*`] = [`${relative(found)}/*`];
   }
   return paths;
+}
+
+/** The file of a package's types without its ending; the package's folder when it has none. */
+function typesOf(folder: string): string {
+  const {
+    types,
+    typings,
+    main = "index.js",
+  } = JSON.parse(fs.readFileSync(path.join(folder, "package.json"), "utf8"));
+  const file = path.join(folder, types ?? typings ?? main.replace(/(\.js)?$/, ".d.ts"));
+  return fs.existsSync(file) ? file.replace(/\.d\.ts$/, "") : folder;
 }
 
 function convert(converter: Converter, declarations: string, text: string): ConvertResult {

@@ -113,7 +113,10 @@ function copyPath(name: string): string {
   return `${TUTORIALS_FOLDER}/${name}.ipynb`;
 }
 
-/** Code cells of the copy that have been run. The original may be shipped with outputs: those do not count. */
+/**
+ * Code cells of the copy that have been run. The original may be shipped with outputs, and a run may give the very same:
+ * what tells them apart are the times that JupyterLab keeps in a cell's metadata, or else other outputs.
+ */
 function progress(copy: string | undefined, original: NotebookContent): Tutorial["progress"] {
   const shipped = codeCells(original);
   if (copy === undefined) return { opened: false, run: 0, of: shipped.length };
@@ -121,9 +124,9 @@ function progress(copy: string | undefined, original: NotebookContent): Tutorial
     const cells = codeCells(parseNotebook(copy, "the copy"));
     const isAsShipped = (cell: NotebookContent["cells"][number]) => {
       const same = shipped.find(({ id }) => id === cell.id);
-      return (
-        same !== undefined && JSON.stringify(sorted(same.outputs)) === JSON.stringify(sorted(cell.outputs))
-      );
+      const told = ({ outputs, metadata }: typeof cell) =>
+        JSON.stringify(sorted({ outputs, times: metadata.execution ?? null }));
+      return same !== undefined && told(same) === told(cell);
     };
     const run = cells.filter((cell) => cell.execution_count != null && !isAsShipped(cell)).length;
     return { opened: true, run, of: cells.length };

@@ -82,6 +82,24 @@ describe("kernel: installation", () => {
     await client.shutdown();
   });
 
+  it("of a package in a node_modules that is not the notebook's: its types pass from cell to cell", async () => {
+    const installed = path.join(prefix, "lib", "node_modules", "loralab");
+    for (const name of ["kernel", "package.json", "dist/src", "models/nano"])
+      fs.cpSync(path.join(packageRoot(), name), path.join(installed, name), { recursive: true });
+    fs.symlinkSync(path.join(packageRoot(), "node_modules"), path.join(installed, "node_modules"));
+    const argv = ownKernel().map((arg) => arg.replace(packageRoot() + path.sep, installed + path.sep));
+    const client = await KernelClient.start({ argv, cwd: prefix });
+    const cells = [
+      "import { loadModel } from 'loralab'; const base = await loadModel('nano'); const text = await base.generate('A', { maxTokens: 1 });",
+      "const logits = (await base.logits([1, 2])).data;", // of a type that the package does not export
+      "[text.text.length > 0, logits.length / base.config.vocabSize]",
+    ];
+    const values: (string | undefined)[] = [];
+    for (const cell of cells) values.push(result(await client.execute(cell)));
+    assert.equal(values.at(-1), "[ true, 2 ]");
+    await client.shutdown();
+  }).timeout(60_000);
+
   it("refuses a Node.js that is too old", () => {
     for (const version of ["18.20.8", "20.18.3", "20.9.0"])
       assert.match(
