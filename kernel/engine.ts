@@ -27,6 +27,13 @@ export type EngineEvent =
   | Exclude<FromChild, { type: "ready" | "done" | "handled" }>
   | { type: "ended"; cell: string };
 
+/**
+ * Bytes from which glibc takes an array from the system and gives it back when it is freed. Left to itself it raises this
+ * limit to the size of what was freed, and then keeps large arrays' places: the process of a session grew by tens of
+ * megabytes that held nothing.
+ */
+const MALLOC_MMAP_THRESHOLD_ = String(4 * 1024 ** 2);
+
 /** What became of a cell; `lost` when its process is gone, and with it all variables. */
 export type EngineOutcome = Outcome & { lost?: boolean };
 
@@ -128,6 +135,7 @@ export class Engine {
       execArgv: [...execArgv, ...process.execArgv.filter((arg) => arg.startsWith("--max-old-space-size"))],
       serialization: "advanced",
       detached: OWN_GROUP,
+      env: { MALLOC_MMAP_THRESHOLD_, ...process.env },
       // 3 is the IPC channel, 4 the pipe of the side thread (see child/side-thread.ts)
       stdio: ["ignore", "pipe", "pipe", "ipc", "pipe"],
     });
