@@ -161,7 +161,8 @@ function combination(vectors: readonly Float64Array[], weights: Float64Array): F
   return sum;
 }
 
-function dot(x: Float64Array, y: Float64Array): number {
+/** Σ xᵢ·yᵢ */
+export function dot(x: Float64Array, y: Float64Array): number {
   // Four sums, since each addition has to wait for the one before it.
   let [a, b, c, d] = [0, 0, 0, 0];
   let i = 0;

@@ -8,6 +8,7 @@
  * random directions, and of an update of the very same singular values whose directions are random.
  */
 
+import { normal } from "../adapters/low-rank";
 import { qr } from "../adapters/qr";
 import { svd } from "../adapters/svd";
 import { generator } from "../engine";
@@ -145,6 +146,3 @@ function direction(length: number, random: () => number): Float64Array {
   const norm = Math.hypot(...x);
   return x.map((value) => value / norm);
 }
-
-const normal = (random: () => number): number =>
-  Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());

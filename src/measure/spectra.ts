@@ -4,9 +4,9 @@
  */
 
 import { qr } from "../adapters/qr";
-import { svd } from "../adapters/svd";
+import { dot, svd } from "../adapters/svd";
 import type { Adapted } from "./updates";
-import { svdOfUpdate, svdOfWeight, type Update, updatesOf } from "./updates";
+import { svdOfUpdate, type Update, updatesOf } from "./updates";
 
 export interface Spectrum {
   path: string;
@@ -89,10 +89,6 @@ export function alignment(update: Update, count = 8): number[][] {
   return similarity(ofUpdate, ofWeight);
 }
 
-/** The same against all directions of the weight, in the order of their singular values. */
-export const alignmentWithAll = (update: Update, count = 8): number[][] =>
-  similarity(svdOfUpdate(update).left.slice(0, count), svdOfWeight(update.before).left);
-
 /** |cos| of unit vectors, each of one list with each of another. */
 export const similarity = (xs: readonly Float64Array[], ys: readonly Float64Array[]): number[][] =>
   xs.map((x) => ys.map((y) => Math.abs(dot(x, y))));
@@ -128,9 +124,3 @@ const lengthOf = (x: ArrayLike<number>): number => {
   for (let i = 0; i < x.length; i++) sum += x[i]! ** 2;
   return Math.sqrt(sum);
 };
-
-function dot(x: ArrayLike<number>, y: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += x[i]! * y[i]!;
-  return sum;
-}
