@@ -94,7 +94,9 @@ export {
   rankFor,
   Spectra,
   type Spectrum,
+  type Statistics,
   spectra,
+  statistics,
 } from "./measure";
 export {
   type Adapter,

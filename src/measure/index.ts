@@ -5,3 +5,4 @@ export { IntruderReport, type IntruderSettings, type Intruders, intruders } from
 export type { MemoryTerm, PlanMethod, PlanSettings } from "./memory";
 export { Plan, type Plannable, Plans, plan, plans } from "./plan";
 export { effectiveRank, energy, principalAngles, rankFor, Spectra, type Spectrum, spectra } from "./spectra";
+export { type Statistics, statistics } from "./statistics";
