@@ -5,8 +5,21 @@ import type { Html } from "./html";
 /** One of Plotly's traces, such as { type: "scatter", x: […], y: […] }. */
 export type Trace = Record<string, unknown>;
 
-/** Apart for every kind of colour vision, and in contrast with white and black (after Okabe & Ito, 2008). */
-export const COLOURS = ["#2f80d0", "#e0661a", "#1a9e77", "#c06fb0", "#d9a112", "#808080"];
+/**
+ * Hues after Okabe & Ito (2008), as light as leaves 3:1 of contrast with white and with JupyterLab's dark grey: blue,
+ * orange, green, pink, ochre, grey, violet, red, cyan. The earlier, the further apart for every kind of colour vision.
+ */
+export const COLOURS = [
+  "#2f80d0",
+  "#e0661a",
+  "#1a9e77",
+  "#c06fb0",
+  "#a87b00",
+  "#808080",
+  "#7d5fd6",
+  "#c8384a",
+  "#0f9bb8",
+];
 
 const AXIS = {
   gridcolor: "rgba(128,128,128,0.25)",

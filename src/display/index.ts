@@ -6,4 +6,5 @@ export { check } from "./check";
 export { curves, type Runs } from "./curves";
 export { COLOURS, Figure, type Trace } from "./figure";
 export { matrixMap } from "./matrices";
+export { type MethodStyle, methodStyle } from "./method-style";
 export { type Countable, type ModuleRow, ParameterTable, parameterTable } from "./parameter-table";
