@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
-import { accuracy } from "../../src/train/tasks/accuracy";
-import { capitals, inventedCapitals, isCorrect, WORDINGS } from "../../src/train/tasks/capitals";
+import { accuracy, isCorrect } from "../../src/train/tasks/accuracy";
+import { capitals, inventedCapitals, WORDINGS } from "../../src/train/tasks/capitals";
 import { bare, COUNTRIES, possessive } from "../../src/train/tasks/countries";
 import { inventedCountries } from "../../src/train/tasks/invented";
 
@@ -105,8 +105,8 @@ describe("invented capitals", () => {
 });
 
 describe("scoring", () => {
-  it("accepts the capital with or without its full stop, and nothing more", () => {
-    const example = { capital: "Amsterdam" };
+  it("accepts the answer with or without its full stop, and nothing more", () => {
+    const example = { completion: " Amsterdam." };
     for (const text of [" Amsterdam.", "Amsterdam", " Amsterdam.\nAnd then"])
       assert.ok(isCorrect(text, example), text);
     for (const text of ["", " Rotterdam.", " Amsterdam is nice.", " amsterdam."])

@@ -5,15 +5,13 @@
  * question answered. Fine-tuning on the questions of some countries teaches the form of an answer; the
  * countries kept apart, asked in a wording kept apart, show that the knowledge was in the base all along.
  */
+import type { Question } from "./accuracy";
 import { bare, COUNTRIES, possessive } from "./countries";
 import { inventedCountries } from "./invented";
 import { random } from "./random";
 
-export interface Example {
-  /** The question. */
-  prompt: string;
-  /** What the model should add to it: a space, the capital, a full stop. The trainer appends end-of-text. */
-  completion: string;
+/** A question; its completion is a space, the capital, a full stop. The trainer appends end-of-text. */
+export interface Example extends Question {
   country: string;
   capital: string;
 }
@@ -83,13 +81,4 @@ export function inventedCapitals({ seed = 0, countries = 200 } = {}): Task {
     train: random(seed).shuffle(all.flatMap((c) => WORDINGS.map((wording) => ask(wording, c)))),
     heldOut: all.map((c) => ask(UNSEEN_WORDING, c)),
   };
-}
-
-/**
- * Whether a generated answer is the capital and nothing else: up to its first line break, without surrounding
- * space and one final full stop, it equals the capital letter by letter.
- */
-export function isCorrect(generated: string, example: Pick<Example, "capital">): boolean {
-  const answer = generated.trimStart().split("\n")[0].trim().replace(/\.$/, "");
-  return answer === example.capital;
 }
