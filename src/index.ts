@@ -50,6 +50,7 @@ export {
   WeightErrors,
   weightChange,
 } from "./adapters";
+export * from "./course";
 export * from "./display";
 export {
   type Compiled,

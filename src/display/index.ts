@@ -2,7 +2,6 @@
 import "./attach";
 
 export { DISPLAY, type Displayable, type MimeBundle } from "./bundle";
-export { check } from "./check";
 export { curves, type Runs } from "./curves";
 export { COLOURS, Figure, type Trace } from "./figure";
 export { matrixMap } from "./matrices";

@@ -1,6 +1,6 @@
 /** Stated expectations: a notebook that says what should hold, and fails where it does not. */
-import { bundle, DISPLAY, type Displayable } from "./bundle";
-import { card, html } from "./html";
+import { bundle, DISPLAY, type Displayable } from "../display/bundle";
+import { card, html } from "../display/html";
 
 /**
  * A line "✓ what" when the expectation holds.

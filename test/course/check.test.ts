@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { check, DISPLAY } from "../../src/display";
-import { Generation } from "../../src/model/generate";
+import { check } from "../../src/course";
+import { DISPLAY } from "../../src/display";
 
 describe("check", () => {
   it("is a line with a tick when the expectation holds", () => {
@@ -22,15 +22,5 @@ describe("check", () => {
       /got a promise; is an await missing\?/,
     );
     assert.throws(() => check("it ran", 1 as never), /expected true or false, got number 1/);
-  });
-});
-
-describe("a generated text", () => {
-  it("shows the prompt, what the model added, and why it ended", () => {
-    const shown = new Generation("2 < 3 is", " true.", [5, 6], "stop")[DISPLAY]();
-    assert.equal(shown["text/plain"], "2 < 3 is ▸ true.\n(2 tokens, ended by the model)");
-    assert.match(shown["text/html"]!, />2 &lt; 3 is<\/span><b> true\.<\/b>/);
-    const cut = new Generation("a", "b", [1], "length")[DISPLAY]();
-    assert.match(cut["text/plain"], /1 token, cut off/);
   });
 });
