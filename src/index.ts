@@ -73,12 +73,15 @@ export {
 } from "./engine";
 export {
   type Architecture,
+  type Cloze,
   COMPUTERS,
   type Computer,
   catalogueNames,
   effectiveRank,
   energy,
   type Fit,
+  type ForgettingSettings,
+  forgetting,
   IntruderReport,
   type IntruderSettings,
   type Intruders,
@@ -93,9 +96,11 @@ export {
   plans,
   principalAngles,
   rankFor,
+  type SourceProbes,
   Spectra,
   type Spectrum,
   type Statistics,
+  sourceProbes,
   spectra,
   statistics,
 } from "./measure";

@@ -1,8 +1,11 @@
 /** What things cost, and what adapters are inside: parameters, memory, spectra, intruder dimensions. */
 export { type Architecture, catalogueNames } from "./catalogue";
+export type { Cloze } from "./cloze";
+export { type ForgettingSettings, forgetting } from "./forgetting";
 export { COMPUTERS, type Computer, type Fit } from "./hardware";
 export { IntruderReport, type IntruderSettings, type Intruders, intruders } from "./intruders";
 export type { MemoryTerm, PlanMethod, PlanSettings } from "./memory";
 export { Plan, type Plannable, Plans, plan, plans } from "./plan";
+export { type SourceProbes, sourceProbes } from "./source-probes";
 export { effectiveRank, energy, principalAngles, rankFor, Spectra, type Spectrum, spectra } from "./spectra";
 export { type Statistics, statistics } from "./statistics";

@@ -103,7 +103,7 @@ const list = (what: string, names: string[]) =>
     : `${names.length} ${what}: ${names.slice(0, 3).join(", ")}${names.length > 3 ? ", …" : ""}`;
 
 /** The folder of loralab's package.json, from src as well as from dist. */
-function packageRoot(): string {
+export function packageRoot(): string {
   for (let folder = __dirname; folder !== dirname(folder); folder = dirname(folder)) {
     const manifest = join(folder, "package.json");
     if (existsSync(manifest) && JSON.parse(readFileSync(manifest, "utf8")).name === "loralab") return folder;

@@ -12,6 +12,6 @@ export { observeRuns } from "./observers";
 export type { OptimizerName } from "./optimizers";
 export { type EvaluationRecord, Run, type RunStatus, type StepRecord } from "./run";
 export { type ScheduleName, scheduleFactor } from "./schedule";
-export type { TrainOptions } from "./settings";
+export type { Measure, TrainOptions } from "./settings";
 export * from "./tasks";
 export { train } from "./trainer";

@@ -8,6 +8,11 @@ import { OPTIMIZERS, type OptimizerName, type OptimizerSettings } from "./optimi
 import type { Run } from "./run";
 import { SCHEDULES, type ScheduleName } from "./schedule";
 
+/** A value of the model as it is, or several with names of their own. */
+export type Measure = (
+  model: LanguageModel,
+) => number | Record<string, number> | Promise<number | Record<string, number>>;
+
 export interface TrainOptions<Datum = Example> extends SftSettings {
   /** What to learn from: examples, or what the objective asks for. */
   data: readonly Datum[];
@@ -41,7 +46,7 @@ export interface TrainOptions<Datum = Example> extends SftSettings {
     /** Held-out data: its mean loss is reported as "loss", and the objective's metrics under their names. */
     data?: readonly Datum[];
     /** Other measures by name. They may generate; they must not train. */
-    measures?: Record<string, (model: LanguageModel) => number | Promise<number>>;
+    measures?: Record<string, Measure>;
   };
   /** Saves the run to this folder every `every` steps, and when it finishes or is stopped. */
   checkpoint?: { folder: string; every?: number };

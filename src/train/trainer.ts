@@ -258,8 +258,10 @@ class Trainer<Datum> {
     if (!evaluate) return;
     const started = performance.now();
     const values = evaluate.data ? await this.lesson.evaluate(evaluate.data) : {};
-    for (const [name, measure] of Object.entries(evaluate.measures ?? {}))
-      values[name] = await measure(this.model);
+    for (const [name, measure] of Object.entries(evaluate.measures ?? {})) {
+      const measured = await measure(this.model);
+      Object.assign(values, typeof measured === "number" ? { [name]: measured } : measured);
+    }
     this.record.evaluations.push({ step: this.step, values, milliseconds: performance.now() - started });
   }
 
