@@ -3,7 +3,7 @@ import { Run } from "../train/run";
 import { COLOURS, Figure, type Trace } from "./figure";
 import { html } from "./html";
 import { chart, type Line } from "./picture";
-import { headline, sparkLine } from "./run-words";
+import { headline, said, sparkLine } from "./run-words";
 import { smooth, thin } from "./series";
 
 /** One run, several, or several with names of one's own. */
@@ -116,10 +116,9 @@ function name(runs: Runs): [string, Run][] {
 /** The settings in which runs differ: "rank 8", "method full, learningRate 0.0001". */
 function distinguish(runs: readonly Run[]): [string, Run][] {
   const settings = runs.map((run): Record<string, unknown> => {
-    const { adapter } = run.model;
-    return { model: run.model.name, method: adapter?.method, ...adapter?.settings, ...run.settings };
+    const { model, method, adapter, earlierSteps } = run.origin;
+    return { model, method, ...adapter, ...run.settings, "earlier steps": earlierSteps };
   });
-  const said = (value: unknown) => (Array.isArray(value) ? value.join("+") : String(value));
   const keys = [...new Set(settings.flatMap((one) => Object.keys(one)))];
   const differing = keys.filter((key) => new Set(settings.map((one) => said(one[key]))).size > 1);
   return runs.map((run, i) => {

@@ -7,3 +7,4 @@ export { COLOURS, Figure, type Trace } from "./figure";
 export { matrixMap } from "./matrices";
 export { type MethodStyle, methodStyle } from "./method-style";
 export { type Countable, type ModuleRow, ParameterTable, parameterTable } from "./parameter-table";
+export { runs } from "./runs-table";

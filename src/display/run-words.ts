@@ -23,6 +23,7 @@ export function headline(run: Run): string {
   const how = {
     finished: counted(done, "step"),
     stopped: `stopped after ${integer(done)} of ${counted(asked, "step")}`,
+    interrupted: `interrupted after ${integer(done)} of ${counted(asked, "step")}`,
     failed: `ended by an error after ${integer(done)} of ${counted(asked, "step")}`,
   }[run.status];
   if (run.steps.length === 0) return how;
@@ -62,4 +63,10 @@ function change(values: readonly number[]): { before: number; after: number; ove
 function meanTokensPerSecond(run: Run): number {
   const tokens = run.steps.reduce((sum, step) => sum + step.tokens, 0);
   return run.seconds === 0 ? 0 : tokens / run.seconds;
+}
+
+/** A setting's value in a word. */
+export function said(value: unknown): string {
+  if (Array.isArray(value)) return value.map(said).join("+");
+  return typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);
 }

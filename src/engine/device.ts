@@ -23,6 +23,8 @@ export function chosenDevice(option?: Device): Device {
 /** The providers that this build of ONNX Runtime was made with; a driver may still be missing. */
 const offered = (): Device[] => ort.listSupportedBackends().map(({ name }) => name as Device);
 
+export const runtimeVersion = (): string => ort.env.versions.node ?? ort.env.versions.common;
+
 export interface DeviceReport {
   /** What runs compiled code. */
   compiled: { device: Device; description: string };
@@ -46,7 +48,7 @@ export async function device(): Promise<DeviceReport> {
         `works here, but was not asked for: set LORALAB_DEVICE=${name}, or give the option device: "${name}"`,
     });
   }
-  const description = `ONNX Runtime ${ort.env.versions.node ?? ort.env.versions.common}, provider ${inUse}`;
+  const description = `ONNX Runtime ${runtimeVersion()}, provider ${inUse}`;
   return { compiled: { device: inUse, description }, others, eager: await eager() };
 }
 

@@ -1,6 +1,6 @@
 /** Write tfjs, run ONNX Runtime. */
 export { type Compiled, compile } from "./compile";
-export { type Device, type DeviceReport, device } from "./device";
+export { chosenDevice, type Device, type DeviceReport, device, runtimeVersion } from "./device";
 export { type EagerReport, eager } from "./eager";
 export { type DType, sizeOf, type TypedArray } from "./graph";
 export { crossEntropy, matMul4bit, matMulInt4, rmsNorm, rotate, softmaxAttention, swiglu } from "./ops";

@@ -102,6 +102,10 @@ const list = (what: string, names: string[]) =>
     ? ""
     : `${names.length} ${what}: ${names.slice(0, 3).join(", ")}${names.length > 3 ? ", …" : ""}`;
 
+/** loralab's own version. */
+export const packageVersion = (): string =>
+  JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")).version;
+
 /** The folder of loralab's package.json, from src as well as from dist. */
 export function packageRoot(): string {
   for (let folder = __dirname; folder !== dirname(folder); folder = dirname(folder)) {

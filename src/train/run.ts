@@ -1,5 +1,9 @@
-/** The record of a training run: what was asked for, what happened at each step, and how it ended. */
-import type { LanguageModel } from "../model/language-model";
+/**
+ * The record of a training run: what was asked for, what happened at each step, and how it ended. Plain values alone, so
+ * that a run that is read from a file is the same as the live one.
+ */
+import { randomInt } from "node:crypto";
+import type { Origin } from "./origin";
 
 /** One optimizer step. */
 export interface StepRecord {
@@ -27,19 +31,31 @@ export interface EvaluationRecord {
   milliseconds: number;
 }
 
-/** How a run ended: all steps done, stopped by its signal, or ended by an error such as a loss that is not a number. */
-export type RunStatus = "running" | "finished" | "stopped" | "failed";
+/**
+ * How a run ended: all steps done, stopped by its signal, or ended by an error such as a loss that is not a number; of a
+ * recorded one also: its process ended before it did.
+ */
+export type RunStatus = "running" | "finished" | "stopped" | "failed" | "interrupted";
+
+/** Names of losses among what a run came to. */
+export const TRAINING = "training loss";
+export const HELD_OUT = "held-out loss";
 
 export class Run {
+  /** When it began, and what it is called in the store of runs. */
+  time = new Date();
+  id = newId();
   readonly steps: StepRecord[] = [];
   readonly evaluations: EvaluationRecord[] = [];
   status: RunStatus = "running";
+  /** What a failed run ended with. */
+  error?: string;
   /** Time to trace the step and build its program, in milliseconds. */
   compileMilliseconds = 0;
 
   constructor(
-    readonly model: LanguageModel,
-    /** The settings, complete with defaults. */
+    readonly origin: Origin,
+    /** The settings of training, complete with defaults. */
     readonly settings: Readonly<Record<string, unknown>> & { readonly steps: number },
     /** Which metrics of the steps are shown together. */
     readonly panels: readonly (readonly string[])[] = [],
@@ -49,6 +65,19 @@ export class Run {
 
   get losses(): number[] {
     return this.steps.map(({ loss }) => loss);
+  }
+
+  /**
+   * What the run came to, by name: "training loss", the mean of the last ten steps (of the last tenth, when there are fewer
+   * than a hundred); "held-out loss" and the other measures of the last evaluation under their names.
+   */
+  get outcome(): Record<string, number> {
+    const last = this.losses.slice(-Math.min(10, Math.ceil(this.steps.length / 10)));
+    const evaluated = Object.entries(this.evaluations.at(-1)?.values ?? {});
+    return {
+      ...(last.length > 0 && { [TRAINING]: last.reduce((sum, loss) => sum + loss, 0) / last.length }),
+      ...Object.fromEntries(evaluated.map(([name, value]) => [name === "loss" ? HELD_OUT : name, value])),
+    };
   }
 
   /** Training time without compiling and evaluating, in seconds. */
@@ -71,4 +100,10 @@ export class Run {
     const pace = last.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / last.length;
     return ((this.settings.steps - done) * pace) / 1000;
   }
+}
+
+/** Eight letters and digits without those that look alike: short enough to type, and never the same twice. */
+function newId(): string {
+  const letters = "23456789abcdefghjkmnpqrstuvwxyz";
+  return Array.from({ length: 8 }, () => letters[randomInt(letters.length)]).join("");
 }

@@ -58,6 +58,11 @@ export interface TrainOptions<Datum = Example> extends SftSettings {
   onStep?: (run: Run) => void;
   /** Whether displays may show the run while it goes on. Default true. */
   display?: boolean;
+  /**
+   * Whether the run is recorded in the store of runs, see `runs()`. Default true. Notes by name, such as
+   * { note: "first try" }, are recorded with it and become columns of its table.
+   */
+  record?: boolean | Readonly<Record<string, string>>;
   /** Where and how the compiled steps run. */
   engine?: TraceOptions;
 }

@@ -4,7 +4,7 @@
  * never stopped.
  */
 import { drawSeed, generator } from "../engine";
-import type { TrainingPart } from "../model/adapter";
+import type { Adapter, TrainingPart } from "../model/adapter";
 import { cellSignal } from "../model/generate";
 import type { LanguageModel } from "../model/language-model";
 import { readTrainingState, writeTrainingState } from "./checkpoint";
@@ -13,6 +13,7 @@ import type { Lesson, Material, Objective } from "./objective";
 import { sft } from "./objectives/sft";
 import { beginObserving } from "./observers";
 import { OPTIMIZERS } from "./optimizers";
+import { originOf } from "./origin";
 import { Run } from "./run";
 import { scheduleFactor } from "./schedule";
 import { complete, type Settings, type TrainOptions } from "./settings";
@@ -24,6 +25,7 @@ import {
   updateInputs,
   updateProgram,
 } from "./step";
+import { beginRecord, type Recorder } from "./store";
 
 /**
  * Trains the adapter in use on `model`, in place, and returns the record of the run.
@@ -82,6 +84,9 @@ type Take = (
 /** What a checkpoint puts before the names of the method's own vectors. */
 const OF_METHOD = "method.";
 
+/** Steps that adapters have been trained for. */
+const trained = new WeakMap<Adapter, number>();
+
 class Trainer<Datum> {
   private readonly update: UpdateSettings;
   private readonly record: Run;
@@ -109,14 +114,33 @@ class Trainer<Datum> {
       maxGradientNorm,
       gradient: this.part !== undefined,
     };
-    this.record = new Run(model, { ...this.fixed(), steps: settings.steps }, objective.panels);
+    // What is gone on with from a checkpoint begins where that run began.
+    const earlierSteps = options.resume ? 0 : (trained.get(model.adapter!) ?? 0);
+    const origin = originOf(model, options, earlierSteps);
+    this.record = new Run(origin, { ...this.fixed(), steps: settings.steps }, objective.panels);
     this.good = this.parameters.flat;
     for (const name of optimizer.state) this.state[name] = new Float32Array(this.parameters.size);
   }
 
   async run(): Promise<Run> {
-    const { record, settings, options } = this;
+    const { record, options } = this;
     if (options.resume) await this.resume(options.resume);
+    const recorder = options.record === false ? undefined : beginRecord(record);
+    try {
+      await this.train(recorder);
+    } catch (error) {
+      record.status = "failed";
+      record.error = error instanceof Error ? error.message : String(error);
+      throw error;
+    } finally {
+      trained.set(this.model.adapter!, record.origin.earlierSteps + this.step);
+      recorder?.end();
+    }
+    return record;
+  }
+
+  private async train(recorder: Recorder | undefined): Promise<void> {
+    const { record, settings, options } = this;
     const started = performance.now();
     const { take, dispose } =
       settings.accumulate === 1 ? await this.fusedStep() : await this.accumulatedStep();
@@ -126,6 +150,7 @@ class Trainer<Datum> {
       if (this.step === 0) await this.evaluate();
       while (this.step < settings.steps && !options.signal?.aborted) {
         if (!(await this.advance(take))) break;
+        recorder?.update();
         for (const display of displays) await display.step(record);
         options.onStep?.(record);
         const last = this.step === settings.steps;
@@ -142,7 +167,6 @@ class Trainer<Datum> {
       await dispose();
       for (const display of displays) await display.end(record);
     }
-    return record;
   }
 
   /** Gradient and update in one program. */

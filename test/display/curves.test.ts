@@ -45,7 +45,7 @@ describe("training curves", () => {
 
   it("give the metrics of an objective panels of their own, evaluations among them", () => {
     const panels = [["accuracy"], ["rewards/chosen", "rewards/rejected"]];
-    const run = new Run(student, { steps: 2, objective: "dpo" }, panels);
+    const run = new Run(runOf(student, []).origin, { steps: 2, objective: "dpo" }, panels);
     for (const [i, accuracy] of [0.5, 1].entries()) {
       const metrics = { accuracy, "rewards/chosen": i, "rewards/rejected": -i, aside: 7 };
       run.steps.push({ ...stepOf(i + 1, 0.7), metrics });

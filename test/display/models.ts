@@ -3,6 +3,7 @@ import type { Method } from "../../src/model/adapter";
 import { type ModelConfig, parseConfig } from "../../src/model/config";
 import { LanguageModel } from "../../src/model/language-model";
 import { weightShapes } from "../../src/model/transformer";
+import { originOf } from "../../src/train/origin";
 import { Run, type StepRecord } from "../../src/train/run";
 import { byteTokenizer, randomWeights, tinyConfig } from "../model/tiny";
 
@@ -55,7 +56,7 @@ export function runOf(
   losses: number[],
   settings: Record<string, unknown> & { steps: number } = { steps: losses.length },
 ): Run {
-  const run = new Run(model, settings);
+  const run = new Run(originOf(model, { data: [], steps: settings.steps }, 0), settings);
   run.steps.push(...losses.map((loss, i) => stepOf(i + 1, loss)));
   return run;
 }

@@ -148,7 +148,7 @@ describe("train", () => {
       [0, 3, 6],
     );
     assert.ok(run.evaluations[2]!.values.loss! < run.evaluations[0]!.values.loss!);
-    assert.equal(run.evaluations[0]!.values.answer, run.model.trainableCount);
+    assert.equal(run.evaluations[0]!.values.answer, run.origin.trainable);
   });
 
   it("stops within a step when its signal aborts, and keeps the weights", async () => {
