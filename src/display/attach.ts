@@ -5,6 +5,7 @@
 import type { DataFrame } from "danfojs-node";
 import { WeightErrors } from "../adapters/weight-errors";
 import { IntruderReport } from "../measure/intruders";
+import { OutputErrors } from "../measure/output-errors";
 import { Plan, Plans } from "../measure/plan";
 import { Spectra } from "../measure/spectra";
 import { Generation } from "../model/generate";
@@ -17,6 +18,7 @@ import { generationBundle } from "./generation";
 import { intruderFigure } from "./intruders";
 import { showRunsLive } from "./live";
 import { modelCard } from "./model-card";
+import { outputErrorCurves, outputErrorTable } from "./output-errors";
 import { planBundle, plansFigure } from "./plan";
 import { runTable } from "./run-table";
 import { changeMap, energyCurves } from "./spectra";
@@ -58,6 +60,15 @@ declare module "../adapters/weight-errors" {
   interface WeightErrors extends Displayable {}
 }
 
+declare module "../measure/output-errors" {
+  interface OutputErrors extends Displayable {
+    /** Errors of hidden states and weights by layer, a Plotly figure. */
+    readonly figure: Figure;
+    /** One row per layer: layer, weights, hidden (both relative). */
+    readonly table: DataFrame;
+  }
+}
+
 declare module "../train/run" {
   interface Run extends Displayable {
     /** The training curve, a Plotly figure. */
@@ -78,6 +89,9 @@ property(Spectra.prototype, "energyCurves", energyCurves);
 attach(IntruderReport.prototype, (report) => report.figure[DISPLAY]());
 property(IntruderReport.prototype, "figure", intruderFigure);
 attach(WeightErrors.prototype, weightErrorsBundle);
+attach(OutputErrors.prototype, (errors) => errors.figure[DISPLAY]());
+property(OutputErrors.prototype, "figure", outputErrorCurves);
+property(OutputErrors.prototype, "table", outputErrorTable);
 attach(Run.prototype, (run) => run.curves[DISPLAY]());
 property(Run.prototype, "curves", (run) => curves(run));
 property(Run.prototype, "table", runTable);

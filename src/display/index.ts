@@ -6,5 +6,6 @@ export { curves, type Runs } from "./curves";
 export { COLOURS, Figure, type Trace } from "./figure";
 export { matrixMap } from "./matrices";
 export { type MethodStyle, methodStyle } from "./method-style";
+export { outputErrorCurves } from "./output-errors";
 export { type Countable, type ModuleRow, ParameterTable, parameterTable } from "./parameter-table";
 export { runs } from "./runs-table";

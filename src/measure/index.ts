@@ -5,6 +5,7 @@ export { type ForgettingSettings, forgetting } from "./forgetting";
 export { COMPUTERS, type Computer, type Fit } from "./hardware";
 export { IntruderReport, type IntruderSettings, type Intruders, intruders } from "./intruders";
 export type { MemoryTerm, PlanMethod, PlanSettings } from "./memory";
+export { type LayerError, OutputErrors, outputErrors } from "./output-errors";
 export { Plan, type Plannable, Plans, plan, plans } from "./plan";
 export { type SourceProbes, sourceProbes } from "./source-probes";
 export { effectiveRank, energy, principalAngles, rankFor, Spectra, type Spectrum, spectra } from "./spectra";

@@ -5,8 +5,16 @@ import { ropeFrequencies } from "../../src/model/rope";
 
 type Vector = number[];
 
-/** Logits after each token of one text, [seq][vocab]. */
-export function naiveLogits(config: ModelConfig, weights: Map<string, HostArray>, ids: number[]): Vector[] {
+/**
+ * Logits after each token of one text, [seq][vocab].
+ * @param see gets the hidden states, [seq][hiddenSize], after the embedding and after each layer
+ */
+export function naiveLogits(
+  config: ModelConfig,
+  weights: ReadonlyMap<string, HostArray>,
+  ids: number[],
+  see: (states: Vector[]) => void = () => {},
+): Vector[] {
   const row = (name: string, i: number, width: number): Vector =>
     Array.from(weights.get(name)!.data.subarray(i * width, (i + 1) * width));
   const dot = (a: Vector, b: Vector) => a.reduce((sum, x, i) => sum + x * b[i], 0);
@@ -37,6 +45,7 @@ export function naiveLogits(config: ModelConfig, weights: Map<string, HostArray>
   const head = (x: Vector, i: number) => x.slice(i * headDim, (i + 1) * headDim);
 
   let states = ids.map((id) => row("model.embed_tokens.weight", id, config.hiddenSize));
+  see(states);
   for (let layer = 0; layer < config.layers; layer++) {
     const path = `model.layers.${layer}`;
     const normed = states.map((x) => norm(`${path}.input_layernorm`, x));
@@ -65,6 +74,7 @@ export function naiveLogits(config: ModelConfig, weights: Map<string, HostArray>
       const gated = linear(`${path}.mlp.gate_proj`, h).map((g, i) => (g / (1 + Math.exp(-g))) * up[i]);
       return linear(`${path}.mlp.down_proj`, gated).map((y, i) => attended[i] + y);
     });
+    see(states);
   }
   const out = config.tiedEmbeddings ? "model.embed_tokens" : "lm_head";
   return states.map((x) => linear(out, norm("model.norm", x)));
