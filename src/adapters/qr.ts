@@ -1,7 +1,6 @@
-/**
- * QR decomposition by Householder's reflections (1958), with LAPACK's signs: W = Q·R, Q with orthonormal columns and R
- * zero below its diagonal.
- */
+/** QR decomposition by Householder's reflections: W = Q·R, Q with orthonormal columns and R zero below its diagonal. */
+import { rowsOf, transposed } from "./dense";
+import { productOf, triangularize } from "./householder";
 import type { Matrix } from "./svd";
 
 /**
@@ -16,41 +15,10 @@ export function qr({ data, shape }: Matrix, count = Math.min(...shape)) {
   if (!Number.isInteger(count) || count < 1 || count > Math.min(rows, columns)) {
     throw new Error(`qr: expected a count from 1 to the smaller side of [${rows}, ${columns}], got ${count}`);
   }
-  // Column by column: a reflection works on columns.
-  const w = Array.from({ length: columns }, (_, j) =>
-    Float64Array.from({ length: rows }, (_, i) => data[i * columns + j]!),
-  );
-  /** The k-th reflects along v, which is zero before k: x − τ·v·(v·x). */
-  const reflections: { v: Float64Array; tau: number }[] = [];
-  for (let k = 0; k < count; k++) {
-    const v = new Float64Array(rows);
-    v.set(w[k]!.subarray(k), k);
-    const below = Math.hypot(...v.subarray(k + 1));
-    const length = Math.hypot(v[k]!, below);
-    let tau = 0;
-    if (below > 0) {
-      const onto = v[k]! < 0 ? length : -length;
-      v[k]! -= onto;
-      tau = -1 / (onto * v[k]!);
-    }
-    reflections.push({ v, tau });
-    for (const column of w.slice(k)) reflect(column, v, tau, k);
-  }
-  const q = Array.from({ length: count }, (_, j) => {
-    const column = new Float64Array(rows);
-    column[j] = 1;
-    for (let k = count - 1; k >= 0; k--) reflect(column, reflections[k]!.v, reflections[k]!.tau, k);
-    return column;
-  });
-  const r = Array.from({ length: count }, (_, i) =>
-    Float64Array.from({ length: columns }, (_, j) => (j < i ? 0 : w[j]![i]!)),
-  );
+  const w = Float64Array.from(data);
+  const reflections = triangularize(w, rows, columns, count);
+  const q = rowsOf(transposed(productOf(reflections, rows, count), rows, count), count, rows);
+  // Below the diagonal is what rounding left of zeros.
+  const r = rowsOf(w, count, columns).map((row, i) => row.map((x, j) => (j < i ? 0 : x)));
   return { q, r };
-}
-
-function reflect(x: Float64Array, v: Float64Array, tau: number, from: number): void {
-  if (tau === 0) return;
-  let along = 0;
-  for (let i = from; i < x.length; i++) along += v[i]! * x[i]!;
-  for (let i = from; i < x.length; i++) x[i]! -= tau * along * v[i]!;
 }

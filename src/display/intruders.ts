@@ -9,8 +9,7 @@ import { chart } from "./picture";
 const STEPS = 51;
 
 export function intruderFigure(report: IntruderReport): Figure {
-  const { epsilon, k, all } = report;
-  const looked = all.reduce((sum, { closest }) => sum + closest.length, 0);
+  const { epsilon, k, looked } = report;
   const places = Array.from({ length: STEPS }, (_, i) => i / (STEPS - 1));
   const at = places.map((place) => (place === 0 ? undefined : report.at(place)));
   const series = [

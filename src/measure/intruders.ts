@@ -8,12 +8,12 @@
  * random directions, and of an update of the very same singular values whose directions are random.
  */
 
+import { combination, rowsOf, transposed } from "../adapters/dense";
+import { productOf, reflectionOf } from "../adapters/householder";
 import { normal } from "../adapters/low-rank";
-import { qr } from "../adapters/qr";
 import { svd } from "../adapters/svd";
 import { generator } from "../engine";
-import { similarity } from "./spectra";
-import { type Adapted, svdOfUpdate, svdOfWeight, type Update, updatesOf } from "./updates";
+import { type Adapted, basisOf, tunedWeights, type Update, valuesOfUpdate } from "./updates";
 
 export interface IntruderSettings {
   /** How many of the largest singular vectors of the fine-tuned weight are looked at. Default 10, as in the paper. */
@@ -24,17 +24,42 @@ export interface IntruderSettings {
   seed?: number;
 }
 
-export interface Intruders {
-  path: string;
-  /** maxᵢ |cos(u_j, xᵢ)| for j = 1 … k. */
-  closest: readonly number[];
-  /** The same of an update of the same size in random directions: what that much change does by itself. */
-  control: readonly number[];
-  /** The same of directions drawn at random, as many as there are draws. */
-  random: readonly number[];
+/** |cos(u_j, xᵢ)|: a list for each u_j, the strongest first, of as many as W has directions. */
+export type Cosines = readonly Float64Array[];
+
+/** One matrix. */
+export class Intruders {
+  private randomized?: Cosines;
+
+  constructor(
+    readonly path: string,
+    /** Of the fine-tuned weight's directions with those that it had. */
+    readonly cosines: Cosines,
+    /** maxᵢ |cos| of directions drawn at random. */
+    readonly random: readonly number[],
+    private readonly randomize: () => Cosines,
+  ) {}
+
+  /** maxᵢ |cos(u_j, xᵢ)| for j = 1, 2 … */
+  get closest(): number[] {
+    return this.cosines.map(largest);
+  }
+
+  /** The same cosines of an update of the same size in random directions; computed when they are asked for. */
+  get controlCosines(): Cosines {
+    this.randomized ??= this.randomize();
+    return this.randomized;
+  }
+
+  /** `closest` of an update of the same size in random directions: what that much change does by itself. */
+  get control(): number[] {
+    return this.controlCosines.map(largest);
+  }
 }
 
-/** Counts for any ε come from the same cosines, so a slider need not compute them anew. */
+const largest = (values: Float64Array): number => values.reduce((most, x) => Math.max(most, x), 0);
+
+/** Counts for any ε and smaller k come from the same cosines, so a slider need not compute them anew. */
 export class IntruderReport {
   constructor(
     readonly all: readonly Intruders[],
@@ -42,49 +67,92 @@ export class IntruderReport {
     readonly epsilon: number,
   ) {}
 
+  /** The largest k that there are cosines for. */
+  get mostDirections(): number {
+    return Math.max(0, ...this.all.map(({ cosines }) => cosines.length));
+  }
+
+  /** Intruders among the k strongest directions of one matrix. */
+  countOf({ closest }: Intruders): number {
+    return this.below(closest);
+  }
+
   /** Intruders in all matrices. */
   get count(): number {
-    return this.all.reduce((sum, { closest }) => sum + below(closest, this.epsilon), 0);
+    return this.sum(({ closest }) => this.below(closest));
   }
 
   /** Intruders of the update of the same size in random directions. */
   get controlCount(): number {
-    return this.all.reduce((sum, { control }) => sum + below(control, this.epsilon), 0);
+    return this.sum(({ control }) => this.below(control));
   }
 
   /** How many of as many random directions would pass for intruders. */
   get randomCount(): number {
-    return this.all.reduce(
-      (sum, { random }) => sum + (below(random, this.epsilon) / random.length) * this.k,
-      0,
+    const { k, epsilon } = this;
+    return this.sum(
+      ({ random, cosines }) =>
+        (random.filter((cosine) => cosine < epsilon).length / random.length) * Math.min(k, cosines.length),
     );
   }
 
-  /** The same report for another ε. */
-  at(epsilon: number): IntruderReport {
-    return new IntruderReport(this.all, this.k, checkEpsilon(epsilon));
+  /** How many directions are looked at, of all matrices together. */
+  get looked(): number {
+    return this.sum(({ cosines }) => Math.min(this.k, cosines.length));
+  }
+
+  /**
+   * The same report for another ε, and another k.
+   * @throws for ε out of range, and for a k above `mostDirections`
+   */
+  at(epsilon: number, k = this.k): IntruderReport {
+    if (k > Math.max(this.k, this.mostDirections))
+      throw new Error(
+        `at: cosines are known for ${this.mostDirections} directions, got k = ${k}: intruders(model, { k: ${k} })`,
+      );
+    return new IntruderReport(this.all, checkCount(k), checkEpsilon(epsilon));
+  }
+
+  private below(closest: readonly number[]): number {
+    return closest.slice(0, this.k).filter((cosine) => cosine < this.epsilon).length;
+  }
+
+  private sum(of: (one: Intruders) => number): number {
+    return this.all.reduce((total, one) => total + of(one), 0);
   }
 }
 
-const below = (cosines: readonly number[], epsilon: number) =>
-  cosines.filter((cosine) => cosine < epsilon).length;
+/** Random directions drawn for each shape. */
+const DRAWS = 400;
 
-/** Random directions drawn for each matrix. */
-const DRAWS = 100;
+/** So many directions of each weight are computed at least, for k to be moved among. */
+const DIRECTIONS = 20;
 
 /**
  * Intruder dimensions of each matrix that the adapter in use changes, with the two comparisons. The first call for a base
- * decomposes its weights, which takes a while; after that they are known.
+ * decomposes its weights, which takes some seconds; after that they are known.
  * @throws when no adapter is in use, and for k or ε out of range
  */
 export function intruders(
   model: Adapted,
   { k = 10, epsilon = 0.5, seed = 0 }: IntruderSettings = {},
 ): IntruderReport {
-  if (!Number.isInteger(k) || k < 1) throw new Error(`intruders: k must be a whole number from 1, got ${k}`);
-  const random = generator(seed);
-  const all = updatesOf(model).map((update) => intrudersOf(update, k, random));
-  return new IntruderReport(all, k, checkEpsilon(epsilon));
+  checkCount(k);
+  checkEpsilon(epsilon);
+  const nulls = new Map<string, number[]>();
+  const all = tunedWeights(model, Math.max(k, DIRECTIONS)).map(({ update, directions: { left } }, i) => {
+    const { before, path } = update;
+    const [out, inputs] = before.shape as [number, number];
+    const basis = basisOf(before);
+    const shape = `${[out, inputs]}`;
+    const random = nulls.get(shape) ?? randomClosest(out, Math.min(out, inputs), generator(seed));
+    nulls.set(shape, random);
+    const cosinesOf = (vectors: readonly Float64Array[]) => vectors.map((u) => basis(u).map(Math.abs));
+    return new Intruders(path, cosinesOf(left), random, () =>
+      cosinesOf(randomizedDirections(update, left.length, generator(seed * 1009 + i))),
+    );
+  });
+  return new IntruderReport(all, k, epsilon);
 }
 
 function checkEpsilon(epsilon: number): number {
@@ -93,56 +161,53 @@ function checkEpsilon(epsilon: number): number {
   return epsilon;
 }
 
-function intrudersOf(update: Update, k: number, random: () => number): Intruders {
-  const { before, path } = update;
-  const [out, inputs] = before.shape as [number, number];
-  const count = Math.min(k, out, inputs);
-  const { left: known } = svdOfWeight(before);
-  const closestOf = (directions: readonly Float64Array[]) =>
-    similarity(directions, known).map((cosines) => Math.max(...cosines));
-  const tuned = (delta: ArrayLike<number>) => {
-    const data = Float64Array.from(before.data as Float32Array, (w, i) => w + delta[i]!);
-    return svd({ data, shape: [out, inputs] }, count).left;
-  };
-  const { values } = svdOfUpdate(update);
-  return {
-    path,
-    closest: closestOf(tuned(update.delta().data as Float32Array)),
-    control: closestOf(tuned(randomUpdate(values, out, inputs, random))),
-    random: closestOf(Array.from({ length: DRAWS }, () => direction(out, random))),
-  };
+function checkCount(k: number): number {
+  if (!Number.isInteger(k) || k < 1) throw new Error(`intruders: k must be a whole number from 1, got ${k}`);
+  return k;
 }
 
-/** Σ σ_k·u_k·v_kᵀ with orthonormal u and v drawn at random: [out, in] */
-function randomUpdate(
-  values: readonly number[],
-  out: number,
-  inputs: number,
-  random: () => number,
-): Float64Array {
+/**
+ * maxᵢ |cos| of random directions with some orthonormal vectors. All bases are alike to directions drawn at random, so the
+ * first axes stand for any vectors.
+ */
+function randomClosest(length: number, vectors: number, random: () => number): number[] {
+  return Array.from({ length: DRAWS }, () => {
+    const x = Float64Array.from({ length }, () => normal(random));
+    return largest(x.subarray(0, vectors).map(Math.abs)) / Math.hypot(...x);
+  });
+}
+
+/** Left singular vectors of W + Σ σ_k·u_k·v_kᵀ, σ those of ΔW, with orthonormal u and v drawn at random. */
+function randomizedDirections(update: Update, count: number, random: () => number): Float64Array[] {
+  const { before } = update;
+  const [out, inputs] = before.shape as [number, number];
+  const values = valuesOfUpdate(update);
   const strong = values.filter((value) => value > 1e-7 * values[0]!);
-  const [us, vs] = [orthonormal(out, strong.length, random), orthonormal(inputs, strong.length, random)];
-  const sum = new Float64Array(out * inputs);
-  for (const [k, value] of strong.entries()) {
-    for (let i = 0; i < out; i++) {
-      const factor = value * us[k]![i]!;
-      for (let j = 0; j < inputs; j++) sum[i * inputs + j]! += factor * vs[k]![j]!;
+  const rank = strong.length;
+  const data = Float64Array.from(before.data as Float32Array);
+  if (rank > 0) {
+    const us = rowsOf(orthonormal(out, rank, random), out, rank);
+    const vs = rowsOf(transposed(orthonormal(inputs, rank, random), inputs, rank), rank, inputs);
+    // The reflections fix the signs of the vectors, so that their products need random ones.
+    const signed = Float64Array.from(strong, (value) => (random() < 0.5 ? -value : value));
+    for (const [i, u] of us.entries()) {
+      const row = combination(
+        vs,
+        u.map((x, k) => x * signed[k]!),
+      );
+      for (let j = 0; j < inputs; j++) data[i * inputs + j]! += row[j]!;
     }
   }
-  return sum;
+  return svd({ data, shape: before.shape }, count).left;
 }
 
-const orthonormal = (length: number, count: number, random: () => number): Float64Array[] =>
-  count === 0
-    ? []
-    : qr({
-        data: Float64Array.from({ length: length * count }, () => normal(random)),
-        shape: [length, count],
-      }).q;
-
-/** A unit vector, all directions alike. */
-function direction(length: number, random: () => number): Float64Array {
-  const x = Float64Array.from({ length }, () => normal(random));
-  const norm = Math.hypot(...x);
-  return x.map((value) => value / norm);
+/**
+ * Orthonormal columns, all alike but for their signs, as the product of reflections of random vectors (Stewart, 1980).
+ * @returns row-major [length, count]
+ */
+function orthonormal(length: number, count: number, random: () => number): Float64Array {
+  const reflections = Array.from({ length: count }, (_, k) =>
+    reflectionOf(Float64Array.from({ length: length - k }, () => normal(random))),
+  );
+  return productOf(reflections, length, count);
 }

@@ -3,10 +3,10 @@
  * the weight used before.
  */
 
+import { dot } from "../adapters/dense";
 import { qr } from "../adapters/qr";
-import { dot, svd } from "../adapters/svd";
-import type { Adapted } from "./updates";
-import { svdOfUpdate, type Update, updatesOf } from "./updates";
+import { svd } from "../adapters/svd";
+import { type Adapted, svdOfUpdate, type Update, updatesOf, valuesOfUpdate } from "./updates";
 
 export interface Spectrum {
   path: string;
@@ -41,7 +41,7 @@ export function spectra(model: Adapted): Spectra {
 }
 
 function spectrumOf(update: Update): Spectrum {
-  const { values } = svdOfUpdate(update);
+  const values = valuesOfUpdate(update);
   const norm = Math.hypot(...values);
   return {
     path: update.path,

@@ -1,6 +1,6 @@
 /** What an adapter changes: ΔW = W′ − W of each weight matrix, in factors where it has them. */
 import type { LoraAdapter } from "../adapters/lora";
-import { type SingularVectors, svd, svdOfProduct } from "../adapters/svd";
+import { leftBasis, type SingularVectors, singularValues, svd, svdOfProduct } from "../adapters/svd";
 import type { HostArray } from "../engine";
 import type { Adapter, Base } from "../model/adapter";
 
@@ -47,9 +47,10 @@ function lowRankUpdates({ weights }: Adapted, { pairs, parameters, delta }: Lora
   return pairs
     .filter(({ embedding }) => !embedding)
     .map(({ path, a, b, scale }) => {
-      const up = parameters.get(b);
+      // Copies: the parameters go on changing while they are trained.
+      const [up, down] = [parameters.get(b), parameters.get(a)];
       const factors = {
-        a: parameters.get(a),
+        a: { ...down, data: down.data.slice() },
         b: { ...up, data: (up.data as Float32Array).map((x) => scale * x) },
       };
       return { path, before: weights.get(`${path}.weight`)!, factors, delta: () => delta(path) };
@@ -66,11 +67,50 @@ export function svdOfUpdate({ factors, delta }: Update, count?: number): Singula
   return factors ? svdOfProduct(factors.b, factors.a, count) : svd(delta(), count);
 }
 
-const decompositions = new WeakMap<HostArray, SingularVectors>();
+/** The singular values of ΔW alone. */
+export const valuesOfUpdate = (update: Update): number[] =>
+  update.factors ? svdOfUpdate(update).values : singularValues(update.delta());
 
-/** All singular values of a frozen weight with their vectors; computed once for each. */
-export function svdOfWeight(weight: HostArray): SingularVectors {
-  const known = decompositions.get(weight) ?? svd(weight);
-  decompositions.set(weight, known);
+const bases = new WeakMap<HostArray, ReturnType<typeof leftBasis>>();
+
+/** Coordinates of vectors in the basis of a frozen weight's left singular vectors, which is computed once for each. */
+export function basisOf(weight: HostArray): (x: Float64Array) => Float64Array {
+  const known = bases.get(weight) ?? leftBasis(weight);
+  bases.set(weight, known);
   return known;
+}
+
+/** A changed weight's strongest directions after the change. */
+export interface Tuned {
+  update: Update;
+  /** Of W + ΔW; as many as were asked for or, of a small matrix, all. */
+  directions: SingularVectors;
+}
+
+interface Known {
+  weights: Adapted["weights"];
+  version: number;
+  count: number;
+  tuned: Tuned[];
+}
+
+const decompositions = new WeakMap<Adapter, Known>();
+
+/**
+ * The strongest directions of each changed weight. They are kept until the adapter's values change.
+ * @throws as `updatesOf` does
+ */
+export function tunedWeights(model: Adapted, count: number): Tuned[] {
+  const { adapter, weights } = model;
+  const known = adapter && decompositions.get(adapter);
+  if (known?.weights === weights && known.version === adapter!.parameters.version && known.count === count)
+    return known.tuned;
+  const tuned = updatesOf(model).map((update) => {
+    const { before } = update;
+    const delta = update.delta().data;
+    const data = Float64Array.from(before.data as Float32Array, (w, i) => w + delta[i]!);
+    return { update, directions: svd({ data, shape: before.shape }, Math.min(count, ...before.shape)) };
+  });
+  decompositions.set(adapter!, { weights, version: adapter!.parameters.version, count, tuned });
+  return tuned;
 }

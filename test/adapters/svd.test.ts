@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { fromSingular, svd, svdOfProduct } from "../../src/adapters";
 import { product } from "../../src/adapters/low-rank";
 import { qr } from "../../src/adapters/qr";
+import { leftBasis, singularValues } from "../../src/adapters/svd";
 import { generator, type HostArray } from "../../src/engine";
 import { maxDifference } from "./support";
 
@@ -44,6 +45,43 @@ describe("the singular value decomposition", () => {
     for (const [k, vector] of part.right.entries()) {
       assert.ok(Math.abs(Math.abs(dot(vector, whole.right[k]!)) - 1) < 1e-9);
     }
+  });
+
+  it("has the same values without vectors, and coordinates in the basis of its left vectors", () => {
+    for (const shape of [
+      [9, 7],
+      [30, 7],
+      [7, 12],
+    ] as const) {
+      const w = matrix(shape[0], shape[1]);
+      const { values, left } = svd(w);
+      assert.ok(maxDifference(singularValues(w), values) < 1e-12);
+      const x = Float64Array.from({ length: shape[0] }, (_, i) => Math.cos(i));
+      const coordinates = leftBasis(w)(x);
+      assert.ok(
+        maxDifference(
+          coordinates.map(Math.abs),
+          left.map((u) => Math.abs(dot(u, x))),
+        ) < 1e-12,
+      );
+    }
+  });
+
+  it("of a part is that of the whole where the part has zeros, and where values come several times", () => {
+    const w = { data: product(matrix(80, 3), matrix(3, 64, 2)), shape: [80, 64] };
+    for (const count of [2, 3, 8]) {
+      const { values, left, right } = svd(w, count);
+      assert.ok(maxDifference(values, svd(w).values.slice(0, count)) < 1e-6);
+      assert.ok(disorder(left) < 1e-9 && disorder(right) < 1e-9);
+    }
+    const twice = new Float32Array(64 * 64);
+    for (let i = 0; i < 64; i++) twice[65 * i] = i < 2 ? 5 : 1 + i / 64;
+    const few = new Float32Array(64 * 64);
+    few.set([5], 0);
+    few.set([5], 65);
+    few.set([4], 130);
+    assert.ok(maxDifference(svd({ data: few, shape: [64, 64] }, 3).values, [5, 5, 4]) < 1e-9);
+    assert.ok(maxDifference(svd({ data: twice, shape: [64, 64] }, 3).values, [5, 5, 1 + 63 / 64]) < 1e-9);
   });
 
   it("finds values that come several times, and zeros", () => {
