@@ -134,4 +134,5 @@ export {
   quantizeInt4,
   type Settings4bit,
 } from "./quantize";
+export * from "./runs";
 export * from "./train";

@@ -1,9 +1,10 @@
 /** Training curves: the loss against the step, of one run or of several over each other. */
+import { distinguish } from "../runs/groups";
 import { Run } from "../train/run";
 import { COLOURS, Figure, type Trace } from "./figure";
 import { html } from "./html";
 import { chart, type Line } from "./picture";
-import { headline, said, sparkLine } from "./run-words";
+import { headline, sparkLine } from "./run-words";
 import { smooth, thin } from "./series";
 
 /** One run, several, or several with names of one's own. */
@@ -107,26 +108,10 @@ const isLanguageLoss = ({ settings: { objective = "sft" } }: Run): boolean => ob
 function name(runs: Runs): [string, Run][] {
   if (runs instanceof Run) return [["training", runs]];
   const entries: [string, Run][] = Array.isArray(runs)
-    ? distinguish(runs as readonly Run[])
+    ? distinguish(runs as readonly Run[]).map((name, i) => [name || `run ${i + 1}`, runs[i]])
     : Object.entries(runs as Readonly<Record<string, Run>>);
   if (entries.length === 0) throw new Error("curves: expected a run or several, got none.");
   return entries;
-}
-
-/** The settings in which runs differ: "rank 8", "method full, learningRate 0.0001". */
-function distinguish(runs: readonly Run[]): [string, Run][] {
-  const settings = runs.map((run): Record<string, unknown> => {
-    const { model, method, adapter, earlierSteps } = run.origin;
-    return { model, method, ...adapter, ...run.settings, "earlier steps": earlierSteps };
-  });
-  const keys = [...new Set(settings.flatMap((one) => Object.keys(one)))];
-  const differing = keys.filter((key) => new Set(settings.map((one) => said(one[key]))).size > 1);
-  return runs.map((run, i) => {
-    const words = differing
-      .filter((key) => settings[i][key] !== undefined)
-      .map((key) => `${key} ${said(settings[i][key])}`);
-    return [words.join(", ") || `run ${i + 1}`, run];
-  });
 }
 
 interface Series {

@@ -2,6 +2,7 @@
 import "./attach";
 
 export { DISPLAY, type Displayable, type MimeBundle } from "./bundle";
+export { compare } from "./compare";
 export { curves, type Runs } from "./curves";
 export { COLOURS, Figure, type Trace } from "./figure";
 export { matrixMap } from "./matrices";

@@ -7,6 +7,7 @@
  */
 import type { Adapter } from "../model/adapter";
 import { QuantizedWeight } from "../model/quantized";
+import type { Run } from "../train/run";
 import { COLOURS } from "./figure";
 
 /** How a method is drawn, in Plotly's words. */
@@ -61,10 +62,18 @@ export function methodStyle(method: string): MethodStyle {
  */
 export function methodOf({ adapter, weights }: Drawn): string {
   if (!adapter) return "base";
-  const { method, settings } = adapter;
+  const isQuantized = [...weights.values()].some((weight) => weight instanceof QuantizedWeight);
+  return variantOf(adapter.method, adapter.settings, isQuantized);
+}
+
+/** The same of a run, which has no weights any more. */
+export const methodOfRun = ({ origin }: Run): string =>
+  variantOf(origin.method, origin.adapter, origin.quantized);
+
+function variantOf(method: string, settings: Adapter["settings"], isQuantized: boolean): string {
   if (method !== "lora") return method;
   if (typeof settings.init === "string") return settings.init;
-  if ([...weights.values()].some((weight) => weight instanceof QuantizedWeight)) return "qlora";
+  if (isQuantized) return "qlora";
   if (settings.rsLoRA) return "rslora";
   return settings.loraPlusRatio === undefined ? "lora" : "lora+";
 }

@@ -64,9 +64,3 @@ function meanTokensPerSecond(run: Run): number {
   const tokens = run.steps.reduce((sum, step) => sum + step.tokens, 0);
   return run.seconds === 0 ? 0 : tokens / run.seconds;
 }
-
-/** A setting's value in a word. */
-export function said(value: unknown): string {
-  if (Array.isArray(value)) return value.map(said).join("+");
-  return typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);
-}

@@ -1,8 +1,8 @@
 /** All recorded runs as a danfo DataFrame, to be looked through, filtered and sorted. */
 import type { DataFrame } from "danfojs-node";
+import { said } from "../runs/groups";
 import type { Run } from "../train/run";
 import { loadRuns } from "../train/store";
-import { said } from "./run-words";
 
 /**
  * The runs that were recorded in this folder, one row each, the newest first: id, time, status, model, method with its

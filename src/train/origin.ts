@@ -7,6 +7,7 @@ import { availableParallelism, cpus } from "node:os";
 import { chosenDevice, type HostArray, runtimeVersion } from "../engine";
 import type { LanguageModel } from "../model/language-model";
 import { packageVersion } from "../model/load";
+import { QuantizedWeight } from "../model/quantized";
 import type { TrainOptions } from "./settings";
 
 export interface Origin {
@@ -16,6 +17,8 @@ export interface Origin {
   /** Weights of the base, and those that are trained. */
   parameters: number;
   trainable: number;
+  /** Whether the base's matrices are in 4 bits. */
+  quantized: boolean;
   method: string;
   /** The method's settings, complete with defaults. */
   adapter: Readonly<Record<string, unknown>>;
@@ -50,6 +53,7 @@ export function originOf<Datum>(
     fingerprint: fingerprint(model),
     parameters: model.parameterCount,
     trainable: model.trainableCount,
+    quantized: [...model.weights.values()].some((weight) => weight instanceof QuantizedWeight),
     method,
     adapter: plain(settings) as Record<string, unknown>,
     earlierSteps,
