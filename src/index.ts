@@ -73,6 +73,7 @@ export {
 } from "./engine";
 export {
   type Architecture,
+  type BenchmarkResult,
   type Cloze,
   COMPUTERS,
   type Computer,
@@ -90,6 +91,7 @@ export {
   type MemoryTerm,
   OutputErrors,
   outputErrors,
+  PEFT_BENCHMARK,
   Plan,
   type PlanMethod,
   type Plannable,

@@ -14,6 +14,7 @@ import { Run } from "../train/run";
 import { attach, DISPLAY, type Displayable } from "./bundle";
 import { curves } from "./curves";
 import type { Figure } from "./figure";
+import { forgettingCurves } from "./forgetting";
 import { generationBundle } from "./generation";
 import { intruderFigure } from "./intruders";
 import { showRunsLive } from "./live";
@@ -75,6 +76,8 @@ declare module "../train/run" {
     readonly curves: Figure;
     /** One row per step: step, loss, learningRate, gradientNorm, tokens, milliseconds. */
     readonly table: DataFrame;
+    /** What was learned and forgotten against the step, where `forgetting()` was evaluated. */
+    readonly forgetting: Figure;
   }
 }
 
@@ -95,6 +98,7 @@ property(OutputErrors.prototype, "table", outputErrorTable);
 attach(Run.prototype, (run) => run.curves[DISPLAY]());
 property(Run.prototype, "curves", (run) => curves(run));
 property(Run.prototype, "table", runTable);
+property(Run.prototype, "forgetting", (run) => forgettingCurves(run));
 showRunsLive();
 
 /** Gives objects of a class a property that is made when it is asked for. */

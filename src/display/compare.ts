@@ -93,7 +93,7 @@ export function compare(runs: readonly Run[] | Named): Figure {
 }
 
 /** A method's own look where groups differ in their methods; else one colour after the other. */
-function styleOf(all: readonly Group[], i: number): Drawn["style"] {
+export function styleOf(all: readonly Group[], i: number): Drawn["style"] {
   const methods = all.map(({ runs }) => methodOfRun(runs[0]!));
   if (new Set(methods).size === all.length && all.length > 1) return methodStyle(methods[i]!);
   const turn = Math.floor(i / COLOURS.length);

@@ -5,6 +5,7 @@ export { DISPLAY, type Displayable, type MimeBundle } from "./bundle";
 export { compare } from "./compare";
 export { curves, type Runs } from "./curves";
 export { COLOURS, Figure, type Trace } from "./figure";
+export { type ForgettingOptions, forgettingCurves, forgettingPlane, type PlanePoint } from "./forgetting";
 export { matrixMap } from "./matrices";
 export { type MethodStyle, methodStyle } from "./method-style";
 export { outputErrorCurves } from "./output-errors";

@@ -6,6 +6,7 @@ export { COMPUTERS, type Computer, type Fit } from "./hardware";
 export { IntruderReport, type IntruderSettings, type Intruders, intruders } from "./intruders";
 export type { MemoryTerm, PlanMethod, PlanSettings } from "./memory";
 export { type LayerError, OutputErrors, outputErrors } from "./output-errors";
+export { type BenchmarkResult, PEFT_BENCHMARK } from "./peft-benchmark";
 export { Plan, type Plannable, Plans, plan, plans } from "./plan";
 export { type SourceProbes, sourceProbes } from "./source-probes";
 export { effectiveRank, energy, principalAngles, rankFor, Spectra, type Spectrum, spectra } from "./spectra";
