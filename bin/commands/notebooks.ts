@@ -2,12 +2,13 @@
 import fs from "node:fs";
 import path from "node:path";
 import type { Command } from "commander";
+import { type Notebook, readNotebook, sourceText, toLines, writeNotebook } from "../../kernel/nbformat";
 import { runNotebook } from "../../kernel/notebooks";
 
 interface Options {
   out?: string;
-  inplace?: boolean;
   fast?: boolean;
+  full?: boolean;
 }
 
 export function notebooksCommand(program: Command): void {
@@ -16,9 +17,13 @@ export function notebooksCommand(program: Command): void {
     .description("run notebooks headless; fails when a cell fails or does not show what it states")
     .argument("[files...]", "notebooks (default: notebooks/*.ipynb)")
     .option("--out <folder>", "folder for the executed copies (default: executed/ beside each notebook)")
-    .option("--inplace", "write the outputs into the notebooks themselves")
     .option("--fast", "fewer training steps: sets LORALAB_FAST=1 for the cells")
+    .option(
+      "--full",
+      "write outputs and measured minutes into the notebooks themselves, where all cells did well",
+    )
     .action(async (files: string[], options: Options) => {
+      if (options.fast && options.full) program.error("error: --fast and --full exclude each other");
       process.exitCode = await runNotebooks(files, options);
     });
 }
@@ -31,13 +36,14 @@ async function runNotebooks(named: string[], options: Options): Promise<number> 
     return 1;
   }
   let failures = 0;
+  let total = 0;
   for (const file of files) {
     try {
-      const { seconds, failure } = await runNotebook(file, {
-        out: outputFile(file, options),
-        fast: options.fast,
-      });
-      console.log(`${failure ? "failed" : "ok    "} ${seconds.toFixed(1).padStart(6)} s  ${file}`);
+      const out = outputFile(file, options);
+      const { seconds, failure } = await runNotebook(file, { out, fast: options.fast });
+      total += seconds;
+      if (options.full && !failure) writeNotebook(file, withMinutes(readNotebook(out), seconds));
+      console.log(`${failure ? "failed" : "ok    "} ${time(seconds)}  ${file}`);
       if (failure) console.error(failure);
       if (failure) failures++;
     } catch (error) {
@@ -45,7 +51,23 @@ async function runNotebooks(named: string[], options: Options): Promise<number> 
       failures++;
     }
   }
+  if (files.length > 1) console.log(`in all ${time(total)}`);
   return failures ? 1 : 0;
+}
+
+function time(seconds: number): string {
+  return seconds < 60
+    ? `${seconds.toFixed(1)} s`.padStart(9)
+    : `${(seconds / 60).toFixed(1)} min`.padStart(9);
+}
+
+/** The notebook with the time that it took, in its metadata, which the shelf shows, and after "**Minutes.**" in its first cell. */
+function withMinutes(notebook: Notebook, seconds: number): Notebook {
+  const minutes = Math.max(1, Math.round(seconds / 60));
+  notebook.metadata.loralab = { ...(notebook.metadata.loralab as object | undefined), minutes };
+  const first = notebook.cells[0];
+  if (first) first.source = toLines(sourceText(first).replace(/(\*\*Minutes\.\*\* )\d+/, `$1${minutes}`));
+  return notebook;
 }
 
 function notebooksIn(folder: string): string[] {
@@ -57,8 +79,7 @@ function notebooksIn(folder: string): string[] {
     .map((name) => path.join(folder, name));
 }
 
-function outputFile(file: string, { out, inplace }: Options): string {
-  if (inplace) return file;
+function outputFile(file: string, { out }: Options): string {
   const folder = out ?? path.join(path.dirname(file), "executed");
   fs.mkdirSync(folder, { recursive: true });
   return path.join(folder, path.basename(file));

@@ -86,7 +86,7 @@ export interface Tutorial {
   title: string;
   /** What the reader learns, in one or two sentences. */
   summary: string;
-  /** How long it takes to read and run, in minutes; null when the notebook does not say. */
+  /** How long its cells run, in minutes, as it was measured; null when the notebook does not say. */
   minutes: number | null;
   /** Code cells of the user's copy that have been run, of how many; `opened` is false while there is no copy. */
   progress: { opened: boolean; run: number; of: number };
