@@ -2,6 +2,8 @@
  * Runs over each other: one line for each experiment, the mean over its seeds, in a band that holds the mean of very many
  * seeds with 95 % confidence. A single seed gets a line without a band: nothing is known of how it would vary.
  */
+
+import { isPart } from "../measure/forgetting";
 import { columns, counted, nats, short } from "../measure/format";
 import { type Statistics, statistics } from "../measure/statistics";
 import { type Group, groups, type Named, outcome, overlap } from "../runs/groups";
@@ -44,7 +46,8 @@ export function compare(runs: readonly Run[] | Named): Figure {
   const kept = all.filter(({ runs }) => runs.length > 0);
   if (kept.length === 0) throw new Error("compare: none of the runs has taken a step without failing.");
   const drawn = kept.map((group, i) => draw(group, styleOf(kept, i)));
-  const names = [...new Set(drawn.flatMap(({ evaluated }) => [...evaluated.keys()]))];
+  const evaluated = drawn.flatMap(({ evaluated }) => [...evaluated.keys()]);
+  const names = [...new Set(evaluated)].filter((name) => !isPart(name));
   const panels = names.filter((name) => name !== "loss");
   const height = HEIGHT.loss + panels.length * (HEIGHT.gap + HEIGHT.panel);
   const top = (i: number) => (height - HEIGHT.loss - i * (HEIGHT.gap + HEIGHT.panel) - HEIGHT.gap) / height;

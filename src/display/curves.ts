@@ -1,4 +1,5 @@
 /** Training curves: the loss against the step, of one run or of several over each other. */
+import { isPart } from "../measure/forgetting";
 import { distinguish } from "../runs/groups";
 import { Run } from "../train/run";
 import { COLOURS, Figure, type Trace } from "./figure";
@@ -84,7 +85,11 @@ function panelsOf(runs: readonly Run[]): Panel[] {
   const metrics = [...groups.values()];
   const evaluated = runs.flatMap((run) => run.evaluations.flatMap(({ values }) => Object.keys(values)));
   const measures = [...new Set(evaluated)].filter(
-    (name) => name !== "loss" && !metrics.some((names) => names.includes(name)) && !isMetric(runs, name),
+    (name) =>
+      name !== "loss" &&
+      !isPart(name) &&
+      !metrics.some((names) => names.includes(name)) &&
+      !isMetric(runs, name),
   );
   return [
     ...metrics.map((names) => ({ title: names.length > 1 ? shared(names) : names[0], names })),

@@ -5,7 +5,7 @@
  * Forgetting is what `forgetting()` measured beside training, the mean rise of the source losses over the base's.
  */
 
-import { FORGETTING, KNOWN, SOURCE } from "../measure/forgetting";
+import { FORGETTING, isPart, KNOWN, SOURCE } from "../measure/forgetting";
 import { columns, nats, percent, short } from "../measure/format";
 import { type Statistics, statistics } from "../measure/statistics";
 import { type Group, groups, type Named, overlap } from "../runs/groups";
@@ -220,9 +220,7 @@ function read(
   if (learning !== undefined && !names.includes(learning)) {
     throw new Error(`${who}: "${learning}" was not evaluated; evaluated were ${names.join(", ")}.`);
   }
-  const learned = names.filter(
-    (name) => name !== FORGETTING && !name.startsWith(SOURCE) && !name.startsWith(KNOWN),
-  );
+  const learned = names.filter((name) => name !== FORGETTING && !isPart(name));
   return { drawn, learning: learning ?? learned.find((name) => name !== "loss") ?? learned[0] };
 }
 

@@ -15,6 +15,8 @@ export const FORGETTING = "forgetting";
 /** What the names of losses on texts, and of completed sentences, begin with. */
 export const SOURCE = "source/";
 export const KNOWN = "known/";
+/** Whether a value is a part of what was forgotten: figures of other things show the whole alone. */
+export const isPart = (name: string): boolean => name.startsWith(SOURCE) || name.startsWith(KNOWN);
 
 export interface ForgettingSettings extends Partial<SourceProbes> {
   /** Tokens of each text that are predicted, in windows spread evenly over it. Default 512. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { full, lora } from "../../src/adapters";
-import { DISPLAY, forgettingCurves, forgettingPlane } from "../../src/display";
+import { compare, DISPLAY, forgettingCurves, forgettingPlane } from "../../src/display";
 import { PEFT_BENCHMARK, statistics } from "../../src/measure";
 import type { Method } from "../../src/model";
 import type { Run } from "../../src/train";
@@ -60,6 +60,16 @@ describe("learning and forgetting against the step", () => {
     assert.ok(Math.abs((forgetting[0]!.y as number[])[2]! - mean) < 1e-9);
     const bars = forgetting[0]!.error_y as { array: number[] };
     assert.ok(Math.abs(bars.array[2]! - margin) < 1e-3);
+  });
+});
+
+describe("forgetting in figures of other things", () => {
+  it("is one measure, without its parts", () => {
+    for (const figure of [LORA[0]!.curves, compare(LORA)]) {
+      const names = figure.data.map(({ name }) => String(name));
+      assert.ok(names.some((name) => name.includes("forgetting")));
+      assert.ok(!names.some((name) => /novels|capitals/.test(name)), names.join());
+    }
   });
 });
 
