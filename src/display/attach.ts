@@ -4,15 +4,20 @@
  */
 import type { DataFrame } from "danfojs-node";
 import { WeightErrors } from "../adapters/weight-errors";
+import { Exploration } from "../measure/exploration";
 import { IntruderReport } from "../measure/intruders";
+import type { PlanSettings } from "../measure/memory";
 import { OutputErrors } from "../measure/output-errors";
 import { Plan, Plans } from "../measure/plan";
+import { PlanExploration } from "../measure/plan-exploration";
 import { Spectra } from "../measure/spectra";
 import { Generation } from "../model/generate";
 import { LanguageModel } from "../model/language-model";
 import { Run } from "../train/run";
 import { attach, DISPLAY, type Displayable } from "./bundle";
 import { curves } from "./curves";
+import { explorationBundle } from "./explore";
+import { explorationFigure } from "./explore-figures";
 import type { Figure } from "./figure";
 import { forgettingCurves } from "./forgetting";
 import { generationBundle } from "./generation";
@@ -21,6 +26,7 @@ import { showRunsLive } from "./live";
 import { modelCard } from "./model-card";
 import { outputErrorCurves, outputErrorTable } from "./output-errors";
 import { planBundle, plansFigure } from "./plan";
+import { planExplorationBundle, planExplorationFigure } from "./plan-exploration";
 import { runTable } from "./run-table";
 import { changeMap, energyCurves } from "./spectra";
 import { weightErrorsBundle } from "./weight-errors";
@@ -38,6 +44,23 @@ declare module "../measure/plan" {
   interface Plans extends Displayable {
     /** Memory by term, a bar for each plan: a Plotly figure. */
     readonly figure: Figure;
+  }
+}
+
+declare module "../measure/exploration" {
+  interface Exploration<V> extends Displayable {
+    /**
+     * The curve over all positions with one marked, by default where the sliders begin.
+     * @throws for a position that was not measured, with `at`, before
+     */
+    figure(value?: V): Figure;
+  }
+}
+
+declare module "../measure/plan-exploration" {
+  interface PlanExploration extends Displayable {
+    /** Memory of each method by term, with the memory of common computers. */
+    figure(settings?: Partial<PlanSettings>): Figure;
   }
 }
 
@@ -86,6 +109,14 @@ attach(Generation.prototype, generationBundle);
 attach(Plan.prototype, planBundle);
 attach(Plans.prototype, (plans) => plans.figure[DISPLAY]());
 property(Plans.prototype, "figure", plansFigure);
+attach(Exploration.prototype, explorationBundle);
+Exploration.prototype.figure = function (value) {
+  return explorationFigure(this, value);
+};
+attach(PlanExploration.prototype, planExplorationBundle);
+PlanExploration.prototype.figure = function (settings) {
+  return planExplorationFigure(this, settings);
+};
 attach(Spectra.prototype, (spectra) => spectra.figure[DISPLAY]());
 property(Spectra.prototype, "figure", changeMap);
 property(Spectra.prototype, "energyCurves", energyCurves);

@@ -1,6 +1,6 @@
 /** Heat maps: values by row and column, in colours that every kind of colour vision can order. */
 import { short } from "../measure/format";
-import { Figure } from "./figure";
+import { Figure, type Trace } from "./figure";
 import { type Content, escapeHtml, type Html, html } from "./html";
 
 export interface HeatMap {
@@ -14,6 +14,8 @@ export interface HeatMap {
   notes?: readonly (readonly string[])[];
   /** Values about zero, of both signs: zero gets the colour in the middle. */
   signed?: boolean;
+  /** A cell to mark, where it is one of them. */
+  marked?: { row: number; column: number };
 }
 
 /** Light where there is little, dark where there is much, as in print; grey-blue to ochre, after Cividis (Nuñez et al., 2018). */
@@ -31,7 +33,7 @@ const SIGNED: [number, string][] = [
 
 /** @param below what follows the picture where Plotly is absent */
 export function heatMap(
-  { title, values, rows, columns, axes, notes, signed = false }: HeatMap,
+  { title, values, rows, columns, axes, notes, signed = false, marked }: HeatMap,
   below?: { text: string; html: Content },
 ): Figure {
   const numbers = values.flat().filter((value): value is number => value !== null && Number.isFinite(value));
@@ -41,7 +43,8 @@ export function heatMap(
   const text = [title, below?.text].filter(Boolean).join("\n");
   const colour = (value: number) =>
     colourAt(scale, largest === 0 ? 0 : (value - range[0]!) / (range[1]! - range[0]!));
-  const picture = pictureOf(values, rows, columns, colour, title);
+  const mark = marked && values[marked.row]?.[marked.column] !== undefined ? marked : undefined;
+  const picture = pictureOf(values, rows, columns, colour, title, mark);
   return new Figure(
     [
       {
@@ -57,6 +60,7 @@ export function heatMap(
         hovertemplate: `${axes.y} %{y}, ${axes.x} %{x}<br>${axes.value}: %{z:.4~g}${notes ? "<br>%{text}" : ""}<extra></extra>`,
         ...(columns.length <= 24 && { xgap: 1, ygap: 1 }),
       },
+      ...(mark ? [markTrace(columns[mark.column]!, rows[mark.row]!)] : []),
     ],
     {
       title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
@@ -69,6 +73,18 @@ export function heatMap(
     },
   );
 }
+
+/** A ring that is seen on light and dark cells. */
+const markTrace = (x: string, y: string): Trace => ({
+  type: "scatter",
+  mode: "markers",
+  x: [x],
+  y: [y],
+  marker: { symbol: "circle-open", size: 22, color: MARK, line: { width: 3, color: MARK } },
+  hoverinfo: "skip",
+  showlegend: false,
+});
+const MARK = "#e0661a";
 
 /** The colour at a place in 0 … 1 of a scale, between the two colours around it. */
 export function colourAt(scale: readonly [number, string][], at: number): string {
@@ -97,6 +113,7 @@ function pictureOf(
   columns: readonly string[],
   colour: (value: number) => string,
   alt: string,
+  mark?: { row: number; column: number },
 ): Html {
   const width = (WIDTH - MARGIN.left) / Math.max(1, columns.length);
   const height = Math.min(24, Math.max(2, 320 / Math.max(1, rows.length)));
@@ -108,6 +125,9 @@ function pictureOf(
         : `<rect x="${(MARGIN.left + j * width).toFixed(1)}" y="${(i * height).toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" fill="${colour(value)}"/>`,
     ),
   );
+  const ring = mark
+    ? `<rect x="${(MARGIN.left + mark.column * width + 1).toFixed(1)}" y="${(mark.row * height + 1).toFixed(1)}" width="${(width - 2).toFixed(1)}" height="${(height - 2).toFixed(1)}" fill="none" stroke="${MARK}" stroke-width="2.5"/>`
+    : "";
   // As many labels as have room.
   const every = (count: number, room: number) => Math.max(1, Math.ceil(count / room));
   const across = columns.flatMap((label, j) =>
@@ -122,7 +142,7 @@ function pictureOf(
   );
   const source =
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${total}" width="${WIDTH}" height="${total}" ` +
-    `font-family="sans-serif" font-size="11" fill="#808080">${cells.join("")}${across.join("")}${down.join("")}</svg>`;
+    `font-family="sans-serif" font-size="11" fill="#808080">${cells.join("")}${ring}${across.join("")}${down.join("")}</svg>`;
   return html`<img src="data:image/svg+xml;base64,${Buffer.from(source).toString("base64")}" width="${WIDTH}" alt="${alt}">`;
 }
 

@@ -5,7 +5,7 @@ import { bundle, type MimeBundle } from "./bundle";
 import { Figure } from "./figure";
 import { bar, card, html, table } from "./html";
 
-const METHODS = { full: "full fine-tuning", lora: "LoRA", qlora: "QLoRA", dora: "DoRA" };
+export const METHODS = { full: "full fine-tuning", lora: "LoRA", qlora: "QLoRA", dora: "DoRA" };
 
 export function planBundle(plan: Plan): MimeBundle {
   const { terms, fits, bytes: total } = plan;

@@ -1,6 +1,10 @@
 /** What things cost, and what adapters are inside: parameters, memory, spectra, intruder dimensions. */
+
+export { blended, type Weights } from "./blend";
 export { type Architecture, catalogueNames } from "./catalogue";
 export type { Cloze } from "./cloze";
+export { type Evidence, Exploration, type Position } from "./exploration";
+export { type BlendExploration, type BlendValue, explore } from "./explore";
 export { type ForgettingSettings, forgetting } from "./forgetting";
 export { COMPUTERS, type Computer, type Fit } from "./hardware";
 export { IntruderReport, type IntruderSettings, type Intruders, intruders } from "./intruders";
@@ -8,6 +12,8 @@ export type { MemoryTerm, PlanMethod, PlanSettings } from "./memory";
 export { type LayerError, OutputErrors, outputErrors } from "./output-errors";
 export { type BenchmarkResult, PEFT_BENCHMARK } from "./peft-benchmark";
 export { Plan, type Plannable, Plans, plan, plans } from "./plan";
+export { PlanExploration } from "./plan-exploration";
 export { type SourceProbes, sourceProbes } from "./source-probes";
 export { effectiveRank, energy, principalAngles, rankFor, Spectra, type Spectrum, spectra } from "./spectra";
 export { type Statistics, statistics } from "./statistics";
+export { restricted, type Switches, scaled, truncated } from "./variants";
