@@ -1,0 +1,112 @@
+/**
+ * A measurement repeated over seeds, as a figure: the means, each in the interval that holds the mean of very many seeds
+ * with 95 % confidence (Student's t), and every single value beside them as a small dot.
+ */
+import { COLOURS, Figure, type Trace } from "../display/figure";
+import { card, html, table } from "../display/html";
+import { METHODS, type MethodStyle, methodStyle } from "../display/method-style";
+import { columns, short } from "../measure/format";
+import { type Statistics, statistics } from "../measure/statistics";
+
+/** For each x the values that were measured there, one per seed. */
+export type Repeated<X extends number | string> = ReadonlyMap<X, readonly number[]>;
+
+export interface Means<X extends number | string> {
+  /** What the figure shows, as a sentence. */
+  title: string;
+  /** What the axes are, with the unit: "rank", "answered right, %". */
+  x: string;
+  y: string;
+  /** What is compared, by name. Names in place of numbers on the x axis stand side by side. */
+  series: Record<string, Repeated<X>>;
+}
+
+/** The x axis is logarithmic from this ratio of its ends on. */
+const WIDE = 20;
+const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x"];
+const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
+
+/** A method has its own look in every figure; other names take the next one. */
+const styleOf = (name: string, i: number): MethodStyle =>
+  METHODS.includes(name.toLowerCase())
+    ? methodStyle(name)
+    : {
+        colour: COLOURS[i % COLOURS.length]!,
+        dash: DASHES[i % DASHES.length]!,
+        symbol: SYMBOLS[i % SYMBOLS.length]!,
+      };
+
+/** 0.913 ± 0.02, or the mean alone where there is one value. */
+const words = ({ mean, margin, n }: Statistics) =>
+  n > 1 ? `${short(mean)} ± ${short(margin)}` : short(mean);
+
+/**
+ * @example
+ * means({
+ *   title: "Facts kept, by rank", x: "rank", y: "facts kept, %",
+ *   series: { LoRA: new Map([[1, [12, 15, 11]], [16, [80, 84, 79]]]) },
+ * })
+ * @throws where nothing was measured, and for a value that is not a finite number
+ */
+export function means<X extends number | string>({ title, x, y, series }: Means<X>): Figure {
+  const all = Object.entries(series).map(([name, values]) => ({
+    name,
+    points: [...values].map(([at, measured]) => ({ at, measured, of: statistics(measured) })),
+  }));
+  if (!all.some(({ points }) => points.length > 0)) throw new Error("means: nothing was measured.");
+  const data = all.flatMap(({ name, points }, i): Trace[] => {
+    const { colour, dash, symbol } = styleOf(name, i);
+    const line = { color: colour, dash };
+    const marker = { color: colour, symbol };
+    const margins = points.map(({ of }) => (of.n > 1 ? of.margin : 0));
+    return [
+      {
+        ...{ type: "scatter", mode: "lines+markers", name, line, marker: { ...marker, size: 8 } },
+        x: points.map(({ at }) => at),
+        y: points.map(({ of }) => of.mean),
+        error_y: { type: "data", array: margins, visible: margins.some((margin) => margin > 0) },
+      },
+      {
+        ...{ type: "scatter", mode: "markers", hoverinfo: "skip", showlegend: false },
+        marker: { ...marker, size: 4, opacity: 0.5 },
+        x: points.flatMap(({ at, measured }) => measured.map(() => at)),
+        y: points.flatMap(({ measured }) => measured),
+      },
+    ];
+  });
+  const places = [...new Set(all.flatMap(({ points }) => points.map(({ at }) => at)))];
+  const numbers = places.filter((at) => typeof at === "number");
+  const isWide = Math.min(...numbers) > 0 && Math.max(...numbers) / Math.min(...numbers) >= WIDE;
+  const rows = places.map((at) => [
+    typeof at === "number" ? short(at) : String(at),
+    ...all.map(({ points }) => {
+      const point = points.find((one) => one.at === at);
+      return point ? words(point.of) : "–";
+    }),
+  ]);
+  const most = Math.max(...all.flatMap(({ points }) => points.map(({ of }) => of.n)));
+  const sentence = `${title}. ${most > 1 ? `Means of ${most} seeds with their 95 % intervals` : "One seed"}; ${y}.`;
+  const heads = [x, ...all.map(({ name }) => name)];
+  return new Figure(
+    data,
+    {
+      title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
+      xaxis: {
+        title: { text: x },
+        ...(isWide && { type: "log", tickvals: numbers, ticktext: numbers.map(short) }),
+      },
+      yaxis: { title: { text: y }, rangemode: "tozero" },
+      showlegend: all.length > 1,
+    },
+    {
+      text: `${sentence}\n${columns([heads, ...rows], `l${"r".repeat(all.length)}`)}`,
+      html: card(
+        html`<p>${sentence}</p>`,
+        table(
+          heads.map((head, i) => ({ head, number: i > 0 })),
+          rows.map((cells) => ({ cells })),
+        ),
+      ),
+    },
+  );
+}

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { means } from "../../src/course";
+import { DISPLAY } from "../../src/display";
+
+const text = (figure: ReturnType<typeof means>) => figure[DISPLAY]()["text/plain"].split("\n");
+
+describe("means over seeds", () => {
+  // Two values: Student's t for one degree of freedom is 12.706, s/√2 is half their distance.
+  const series = {
+    LoRA: new Map([
+      [1, [10, 12]],
+      [64, [90, 90]],
+    ]),
+    full: new Map([[64, [95]]]),
+  };
+
+  it("stand in their 95 % intervals, in a table where there are no figures", () => {
+    const [sentence, heads, first, second] = text(means({ title: "Facts", x: "rank", y: "%", series }));
+    assert.equal(sentence, "Facts. Means of 2 seeds with their 95 % intervals; %.");
+    assert.match(heads!, /^rank +LoRA +full$/);
+    assert.match(first!, /^1 +11 ± 12\.7 +–$/);
+    assert.match(second!, /^64 +90 ± 0 +95$/);
+  });
+
+  it("are drawn with every value beside them, on a logarithmic axis where ranks are far apart", () => {
+    const figure = means({ title: "Facts", x: "rank", y: "%", series });
+    assert.equal((figure.layout.xaxis as any).type, "log");
+    const [mean, single] = figure.data as any[];
+    assert.deepEqual(
+      [mean.x, mean.y],
+      [
+        [1, 64],
+        [11, 90],
+      ],
+    );
+    assert.ok(Math.abs(mean.error_y.array[0] - 12.706) < 1e-3);
+    assert.deepEqual(
+      [single.x, single.y],
+      [
+        [1, 1, 64, 64],
+        [10, 12, 90, 90],
+      ],
+    );
+  });
+
+  it("of methods by name stand side by side", () => {
+    const bars = means({ title: "T", x: "method", y: "%", series: { accuracy: new Map([["LoRA", [1]]]) } });
+    assert.equal((bars.layout.xaxis as any).type, undefined);
+    assert.equal(text(bars)[0], "T. One seed; %.");
+    assert.throws(() => means({ title: "T", x: "", y: "", series: {} }), /nothing was measured/);
+  });
+});
