@@ -57,6 +57,16 @@ export function outputErrorCurves(errors: OutputErrors | Readonly<Record<string,
       },
     ];
   });
+  const ofAlone = single && first.layers.some(({ alone }) => alone !== undefined);
+  const alone: Trace = {
+    type: "bar",
+    name: "KL of this layer's weights alone",
+    x: places,
+    y: first.layers.map(({ alone }) => alone),
+    marker: { color: COLOURS[1] },
+    hovertemplate: "layer %{x} alone: KL %{y:.3~g} nats per token<extra></extra>",
+    yaxis: "y2",
+  };
   const drawn = traces.filter(({ y }) => (y as (number | null)[]).some((value) => value !== null));
   const { heads, rows } = single ? byLayer(first) : byName(named);
   const body = table(
@@ -76,11 +86,19 @@ export function outputErrorCurves(errors: OutputErrors | Readonly<Record<string,
     y: "error of hidden states (%)",
   });
   return new Figure(
-    drawn,
+    [...drawn, ...(ofAlone ? [alone] : [])],
     {
       title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
-      xaxis: { title: { text: "after layer" }, type: "category" },
-      yaxis: { title: { text: "error (% of the root mean square)" }, rangemode: "tozero" },
+      xaxis: { title: { text: "after layer" }, type: "category", anchor: ofAlone ? "y2" : "y" },
+      yaxis: {
+        title: { text: "error (% of the RMS)" },
+        rangemode: "tozero",
+        ...(ofAlone && { domain: [0.5, 1] }),
+      },
+      ...(ofAlone && {
+        yaxis2: { title: { text: "KL alone (nats)" }, rangemode: "tozero", domain: [0, 0.4] },
+        height: 440,
+      }),
       legend: { orientation: "h", x: 0, y: -0.22, yanchor: "top" },
     },
     {
@@ -114,18 +132,21 @@ function worst(named: readonly [string, OutputErrors][]): string {
 function byLayer({ layers, outputs }: OutputErrors) {
   const { logits, divergence, agreement, loss } = outputs;
   const cell = (x: number | undefined) => (x === undefined ? "" : percent(x));
+  const ofAlone = layers.some(({ alone }) => alone !== undefined);
+  const row = (name: string, ...cells: string[]) => [name, ...cells, ...(ofAlone ? [""] : [])];
   return {
-    heads: ["after", "weights", "hidden states"],
+    heads: ["after", "weights", "hidden states", ...(ofAlone ? ["alone: KL, nats"] : [])],
     rows: [
-      ...layers.map(({ layer, weights, hidden }) => [
+      ...layers.map(({ layer, weights, hidden, alone }) => [
         layer === "embedding" ? layer : `layer ${layer}`,
         cell(weights),
         cell(hidden),
+        ...(ofAlone ? [short(alone!)] : []),
       ]),
-      ["logits", "", percent(logits)],
-      ["same most probable token", "", percent(agreement)],
-      ["KL divergence, nats per token", "", short(divergence)],
-      ["loss before and after, nats per token", nats(loss.exact), nats(loss.other)],
+      row("logits", "", percent(logits)),
+      row("same most probable token", "", percent(agreement)),
+      row("KL divergence, nats per token", "", short(divergence)),
+      row("loss before and after, nats per token", nats(loss.exact), nats(loss.other)),
     ],
   };
 }

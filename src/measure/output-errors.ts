@@ -9,7 +9,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { WeightErrors } from "../adapters/weight-errors";
 import type { HostArray } from "../engine";
 import { capacityFor } from "../model/decoder";
-import type { LanguageModel } from "../model/language-model";
+import { LanguageModel } from "../model/language-model";
 import { hiddenStates, type Layers, logits } from "../model/transformer";
 import { type Example, encode, isSupervised, type Sequence } from "../train/data";
 
@@ -20,6 +20,8 @@ export interface LayerError {
   hidden: number;
   /** The same of the layer's own matrices together; absent where an adapter cannot be expressed as weights. */
   weights?: number;
+  /** Where asked for: mean KL in nats per token when the other's weights stand in this layer alone. */
+  alone?: number;
 }
 
 /** Importing the display shows it as a figure. */
@@ -48,16 +50,40 @@ export class OutputErrors {
  * How far `other` is from `exact` on some texts, layer by layer and in the output. The adapters in use count, without
  * dropout.
  * @param texts as `evaluateLoss` takes them; of one with a prompt the completion's predictions are compared
- * @throws for models of different shapes, for no texts, and for a text longer than the context
+ * @param options.alone whether to ask of each layer what its weights alone do to the predictions: one more model to build
+ *   and run for each
+ * @throws for models of different shapes, for no texts, and for a text longer than the context; with `alone`, where an
+ *   adapter cannot be expressed as weights
  */
 export async function outputErrors(
   exact: LanguageModel,
   other: LanguageModel,
   texts: readonly Example[],
+  { alone = false }: { alone?: boolean } = {},
 ): Promise<OutputErrors> {
   checkShapes(exact, other);
-  const { contextLength, vocabSize, layers } = exact.config;
+  const { contextLength, vocabSize } = exact.config;
   const sequences = encode(exact.files.tokenizer, texts, { context: contextLength, vocabSize });
+  const { hidden, outputs, tokens } = await compareOutputs(exact, other, sequences);
+  const weights = weightErrors(exact, other);
+  const layers: LayerError[] = hidden.map((quotient, i) => {
+    const layer = i === 0 ? "embedding" : String(i - 1);
+    const own = weights?.byLayer.get(layer);
+    return { layer, hidden: quotient, ...(own !== undefined && { weights: own }) };
+  });
+  if (alone) {
+    for (const one of layers) {
+      const mixed = mix(exact, other, one.layer);
+      one.alone = (await compareOutputs(exact, mixed, sequences)).outputs.divergence;
+      await mixed.dispose();
+    }
+  }
+  return new OutputErrors(layers, outputs, tokens, weights?.all);
+}
+
+/** What two models make of the same texts. */
+async function compareOutputs(exact: LanguageModel, other: LanguageModel, sequences: readonly Sequence[]) {
+  const { layers, vocabSize } = exact.config;
   const hidden = Array.from({ length: layers + 1 }, () => new Quotient());
   const logits = new Quotient();
   let [divergence, same, lossExact, lossOther, tokens] = [0, 0, 0, 0, 0];
@@ -84,22 +110,31 @@ export async function outputErrors(
       tokens++;
     }
   }
-  const weights = weightErrors(exact, other);
-  return new OutputErrors(
-    hidden.map((quotient, i) => {
-      const layer = i === 0 ? "embedding" : String(i - 1);
-      const own = weights?.byLayer.get(layer);
-      return { layer, hidden: quotient.value, ...(own !== undefined && { weights: own }) };
-    }),
-    {
+  return {
+    hidden: hidden.map(({ value }) => value),
+    outputs: {
       logits: logits.value,
       divergence: divergence / tokens,
       agreement: same / tokens,
       loss: { exact: lossExact / tokens, other: lossOther / tokens },
     },
     tokens,
-    weights?.all,
-  );
+  };
+}
+
+/** The exact model with the other's weights in one layer. */
+function mix(exact: LanguageModel, other: LanguageModel, layer: string): LanguageModel {
+  const [before, after] = [effective(exact), effective(other)];
+  if (!before || !after) {
+    const method = (before ? other : exact).adapter?.method ?? "an adapter for each row";
+    throw new Error(
+      `outputErrors: alone needs weights to put into one layer, and no weights can stand for "${method}".`,
+    );
+  }
+  const prefix = layer === "embedding" ? "model.embed_tokens." : `model.layers.${layer}.`;
+  const own = [...after].filter(([name]) => name.startsWith(prefix));
+  const { config, tokenizer } = exact.adapter ? exact.merge().files : exact.files;
+  return new LanguageModel({ name: exact.name, config, tokenizer, weights: new Map([...before, ...own]) });
 }
 
 function checkShapes(exact: LanguageModel, other: LanguageModel): void {

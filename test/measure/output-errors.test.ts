@@ -3,7 +3,7 @@ import { houlsby, lora, mergeQuantized } from "../../src/adapters";
 import { DISPLAY, outputErrorCurves } from "../../src/display";
 import type { HostArray } from "../../src/engine";
 import { type OutputErrors, outputErrors } from "../../src/measure";
-import type { LanguageModel } from "../../src/model";
+import { LanguageModel } from "../../src/model";
 import { naiveLogits } from "../model/naive";
 import { tinyModel } from "../train/tiny-model";
 
@@ -153,6 +153,29 @@ describe("errors of outputs", function () {
     await Promise.all([onCodes.dispose(), model.dispose()]);
   });
 
+  it("are told of each layer's weights alone", async () => {
+    const quantized = base.quantize();
+    const { layers, figure } = await outputErrors(base, quantized, TEXTS, { alone: true });
+    assert.equal(layers[0]!.alone, 0);
+    for (const i of [0, 1]) {
+      const weights = new Map(
+        [...base.weights].map(([name, weight]) => [
+          name,
+          name.includes(`layers.${i}.`) ? quantized.weights.get(name)! : weight,
+        ]),
+      );
+      const mixed = new LanguageModel({ ...base.files, name: "mixed", weights });
+      const want = directly(base, mixed).divergence;
+      assert.ok(Math.abs(layers[i + 1]!.alone! - want) < 1e-6 + 1e-3 * want, `layer ${i}`);
+    }
+    assert.deepEqual(
+      figure.data.at(-1)!.y,
+      layers.map(({ alone }) => alone),
+    );
+    assert.match(figure[DISPLAY]()["text/plain"], /alone: KL, nats\n/);
+    await quantized.dispose();
+  });
+
   it("are compared where a completion is predicted", async () => {
     const prompt = { prompt: "what comes", completion: " next" };
     const errors = await outputErrors(base, student, [prompt]);
@@ -167,6 +190,10 @@ describe("errors of outputs", function () {
     const errors = await outputErrors(base, bottleneck, TEXTS);
     assert.equal(errors.weights, undefined);
     assert.ok(errors.layers.every(({ weights }) => weights === undefined));
+    await assert.rejects(
+      outputErrors(base, bottleneck, TEXTS, { alone: true }),
+      /no weights can stand for "houlsby"/,
+    );
     await bottleneck.dispose();
   });
 
