@@ -13,6 +13,7 @@ import { PlanExploration } from "../measure/plan-exploration";
 import { Spectra } from "../measure/spectra";
 import { Generation } from "../model/generate";
 import { LanguageModel } from "../model/language-model";
+import { Sweep } from "../runs/sweep-result";
 import { Run } from "../train/run";
 import { attach, DISPLAY, type Displayable } from "./bundle";
 import { curves } from "./curves";
@@ -29,6 +30,7 @@ import { planBundle, plansFigure } from "./plan";
 import { planExplorationBundle, planExplorationFigure } from "./plan-exploration";
 import { runTable } from "./run-table";
 import { changeMap, energyCurves } from "./spectra";
+import { parallelCoordinates, sweepBundle, sweepFigure, sweepTable } from "./sweep";
 import { weightErrorsBundle } from "./weight-errors";
 
 declare module "../model/language-model" {
@@ -104,6 +106,17 @@ declare module "../train/run" {
   }
 }
 
+declare module "../runs/sweep-result" {
+  interface Sweep extends Displayable {
+    /** One row per cell: method, axes, finished and failed trials, means, and half the widths of 95 % intervals. */
+    readonly table: DataFrame;
+    /** The means of one measure over two axes, a heat map; over one axis, dots with intervals. See `sweepFigure`. */
+    map(measure?: string, axes?: { x?: string; y?: string }): Figure;
+    /** All axes and measures at once, in parallel coordinates. */
+    readonly parallel: Figure;
+  }
+}
+
 attach(LanguageModel.prototype, modelCard);
 attach(Generation.prototype, generationBundle);
 attach(Plan.prototype, planBundle);
@@ -130,6 +143,12 @@ attach(Run.prototype, (run) => run.curves[DISPLAY]());
 property(Run.prototype, "curves", (run) => curves(run));
 property(Run.prototype, "table", runTable);
 property(Run.prototype, "forgetting", (run) => forgettingCurves(run));
+attach(Sweep.prototype, sweepBundle);
+property(Sweep.prototype, "table", sweepTable);
+property(Sweep.prototype, "parallel", parallelCoordinates);
+Sweep.prototype.map = function (this: Sweep, measure, axes) {
+  return sweepFigure(this, measure, axes);
+};
 showRunsLive();
 
 /** Gives objects of a class a property that is made when it is asked for. */

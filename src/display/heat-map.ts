@@ -16,6 +16,8 @@ export interface HeatMap {
   signed?: boolean;
   /** A cell to mark, where it is one of them. */
   marked?: { row: number; column: number };
+  /** From the lightest colour to the darkest. Default: from 0 to the largest value; of signed ones alike to both sides. */
+  range?: readonly [number, number];
 }
 
 /** Light where there is little, dark where there is much, as in print; grey-blue to ochre, after Cividis (Nuñez et al., 2018). */
@@ -33,16 +35,16 @@ const SIGNED: [number, string][] = [
 
 /** @param below what follows the picture where Plotly is absent */
 export function heatMap(
-  { title, values, rows, columns, axes, notes, signed = false, marked }: HeatMap,
+  { title, values, rows, columns, axes, notes, signed = false, marked, range: given }: HeatMap,
   below?: { text: string; html: Content },
 ): Figure {
   const numbers = values.flat().filter((value): value is number => value !== null && Number.isFinite(value));
   const largest = Math.max(...numbers.map(Math.abs), 0);
-  const range = signed ? [-largest, largest] : [0, largest];
+  const range = given ?? (signed ? [-largest, largest] : [0, largest]);
   const scale = signed ? SIGNED : SEQUENTIAL;
   const text = [title, below?.text].filter(Boolean).join("\n");
   const colour = (value: number) =>
-    colourAt(scale, largest === 0 ? 0 : (value - range[0]!) / (range[1]! - range[0]!));
+    colourAt(scale, range[0] === range[1] ? 0 : (value - range[0]!) / (range[1]! - range[0]!));
   const mark = marked && values[marked.row]?.[marked.column] !== undefined ? marked : undefined;
   const picture = pictureOf(values, rows, columns, colour, title, mark);
   return new Figure(

@@ -1,2 +1,5 @@
 /** Many runs: repetitions over seeds, and sweeps over settings. */
+export type { Axes, Cell, MethodOf, Point } from "./grid";
 export type { Named } from "./groups";
+export { type SweepOptions, sweep } from "./sweep";
+export { type CellResult, Sweep } from "./sweep-result";

@@ -91,9 +91,13 @@ export function fingerprint({ config, weights }: LanguageModel): string {
   return value;
 }
 
-/** A hash of a value's JSON, keys in order; of lists item by item. Undefined where there is no JSON, as of a cycle. */
+/**
+ * A hash of a value's JSON, keys in order; of lists item by item, of typed arrays the bytes. Undefined where there is no
+ * JSON, as of a cycle.
+ */
 export function hashOf(value: unknown): string | undefined {
   const hash = createHash("sha256");
+  if (ArrayBuffer.isView(value)) return shortened(hash.update(value as Uint8Array));
   try {
     for (const item of Array.isArray(value) ? value : [value])
       hash.update(`${JSON.stringify(plain(item), inOrder)}\n`);

@@ -50,7 +50,7 @@ export async function train<Datum>(model: LanguageModel, options: TrainOptions<D
 }
 
 /** @throws for settings of the default objective beside another one, which would not heed them */
-function objectiveOf<Datum>(options: TrainOptions<Datum>): Objective<Datum> {
+export function objectiveOf<Datum>(options: TrainOptions<Datum>): Objective<Datum> {
   const { objective, completionOnly, packing, sequenceLength } = options;
   const ofSft = { completionOnly, packing, sequenceLength };
   if (!objective) return sft(ofSft) as unknown as Objective<Datum>;

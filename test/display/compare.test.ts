@@ -40,7 +40,7 @@ describe("comparing runs", () => {
     );
     const names = (...runs: Run[]) => distinguish(runs, { seed: false });
     assert.deepEqual(names(one(two), one(full())), ["method lora", "method full"]);
-    assert.deepEqual(names(one(two), one(lora({ rank: 2, alpha: 4 }))), ["", "alpha 4"]);
+    assert.deepEqual(names(one(two), one(lora({ rank: 2, alpha: 4 }))), ["alpha 2", "alpha 4"]);
     assert.deepEqual(names(one(two), one(lora({ rank: 2, rsLoRA: true }))), ["rsLoRA false", "rsLoRA true"]);
   });
 
