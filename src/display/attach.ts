@@ -22,7 +22,7 @@ import { explorationFigure } from "./explore-figures";
 import type { Figure } from "./figure";
 import { forgettingCurves } from "./forgetting";
 import { generationBundle } from "./generation";
-import { intruderFigure } from "./intruders";
+import { intruderBundle, intruderFigure, intruderMap } from "./intruders";
 import { showRunsLive } from "./live";
 import { modelCard } from "./model-card";
 import { outputErrorCurves, outputErrorTable } from "./output-errors";
@@ -79,6 +79,8 @@ declare module "../measure/intruders" {
   interface IntruderReport extends Displayable {
     /** Intruders against ε, with both comparisons. */
     readonly figure: Figure;
+    /** How many intruders each matrix has, by layer and module. */
+    readonly map: Figure;
   }
 }
 
@@ -133,8 +135,9 @@ PlanExploration.prototype.figure = function (settings) {
 attach(Spectra.prototype, (spectra) => spectra.figure[DISPLAY]());
 property(Spectra.prototype, "figure", changeMap);
 property(Spectra.prototype, "energyCurves", energyCurves);
-attach(IntruderReport.prototype, (report) => report.figure[DISPLAY]());
+attach(IntruderReport.prototype, intruderBundle);
 property(IntruderReport.prototype, "figure", intruderFigure);
+property(IntruderReport.prototype, "map", intruderMap);
 attach(WeightErrors.prototype, weightErrorsBundle);
 attach(OutputErrors.prototype, (errors) => errors.figure[DISPLAY]());
 property(OutputErrors.prototype, "figure", outputErrorCurves);

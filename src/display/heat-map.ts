@@ -21,13 +21,13 @@ export interface HeatMap {
 }
 
 /** Light where there is little, dark where there is much, as in print; grey-blue to ochre, after Cividis (Nuñez et al., 2018). */
-const SEQUENTIAL: [number, string][] = [
+export const SEQUENTIAL: [number, string][] = [
   [0, "#f1f4f8"],
   [0.35, "#8fb3d9"],
   [0.7, "#2f80d0"],
   [1, "#173f66"],
 ];
-const SIGNED: [number, string][] = [
+export const SIGNED: [number, string][] = [
   [0, "#1f5fa5"],
   [0.5, "#f4f4f4"],
   [1, "#c2530f"],
@@ -149,4 +149,4 @@ function pictureOf(
 }
 
 /** Four digits: more would only make the notebook's file larger. */
-const digits = (x: number): number => Number(x.toPrecision(4));
+export const digits = (x: number): number => Number(x.toPrecision(4));

@@ -1,46 +1,61 @@
 /** A, B, ΔW and W of one module as pictures. */
 import type { HostArray } from "../engine";
-import { short } from "../measure/format";
-import { type Adapted, updatesOf } from "../measure/updates";
+import { percent, short } from "../measure/format";
+import { spectrumOf } from "../measure/spectra";
+import { type Adapted, updateOf } from "../measure/updates";
 import type { Figure } from "./figure";
-import { heatMap } from "./heat-map";
+import { sideBySide } from "./panels";
+import { placeName } from "./place";
 
 /** As many cells along a side as a screen shows and a notebook's file bears. */
 const CELLS = 64;
 
+type Which = "W" | "ΔW" | "B" | "A";
+
 /**
- * One matrix of a module as a heat map: "W", its update "ΔW", or where the method keeps it in factors "A" [r, in] and
- * "B" [out, r], B with its scale. Large matrices are shown in blocks, each by its value of largest magnitude.
+ * The matrices of a module side by side as heat maps: W [out, in], its update ΔW, and where the method keeps it in factors
+ * B [out, r], with its scale, and A [r, in]; or one of them alone. Each has the colours of its own largest value. Large
+ * matrices are shown in blocks, each by its value of largest magnitude.
  * @param path of the module, or the end of one: "layers.0.self_attn.q_proj"
  * @throws for a module that the adapter in use does not change (lists those that it does), and for a factor that the
  *   method does not have
  */
-export function matrixMap(model: Adapted, path: string, which: "W" | "ΔW" | "A" | "B" = "ΔW"): Figure {
-  const updates = updatesOf(model);
-  const update = updates.find((one) => one.path === path || one.path.endsWith(`.${path}`));
-  if (!update) {
-    const some = updates.slice(0, 4).map((one) => one.path);
-    throw new Error(
-      `matrixMap: the adapter does not change ${JSON.stringify(path)}; it changes ${some.join(", ")}` +
-        `${updates.length > some.length ? ` and ${updates.length - some.length} more` : ""}`,
-    );
-  }
-  const { factors } = update;
+export function matrixMap(model: Adapted, path: string, which?: Which): Figure {
+  const update = updateOf(model, path);
+  const { before, factors } = update;
   if ((which === "A" || which === "B") && !factors)
     throw new Error(`matrixMap: this method has no factor ${which}: choose "W" or "ΔW"`);
-  const matrix = { W: () => update.before, ΔW: update.delta, A: () => factors!.a, B: () => factors!.b }[
-    which
-  ]();
-  const { values, rows, columns } = blocks(matrix);
-  const largest = (matrix.data as Float32Array).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
-  const [out, inputs] = matrix.shape;
-  return heatMap({
-    title: `${which} of ${update.path}, ${out}×${inputs}: at most ${short(largest)} in magnitude`,
-    values,
-    rows,
-    columns,
-    axes: { x: "column", y: "row", value: "value" },
+  const { norm, relativeNorm, effectiveRank, values } = spectrumOf(update);
+  const matrices: [Which, HostArray][] = [
+    ["W", before],
+    ["ΔW", update.delta()],
+    ...(factors
+      ? ([
+          ["B", factors.b],
+          ["A", factors.a],
+        ] as [Which, HostArray][])
+      : []),
+  ];
+  const finding =
+    norm === 0
+      ? "has not changed yet: ΔW = 0"
+      : `changed by ${percent(relativeNorm)} of its norm, in about ${short(Number(effectiveRank.toFixed(1)))} of ` +
+        `${values.length} directions`;
+  return sideBySide({
+    title: `${placeName(update.path)} ${finding}`,
+    value: "value",
     signed: true,
+    panels: matrices
+      .filter(([name]) => which === undefined || name === which)
+      .map(([name, matrix]) => {
+        const largest = (matrix.data as Float32Array).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+        return {
+          name: `${name} ${matrix.shape.join("×")}, within ±${short(largest)}`,
+          ...blocks(matrix),
+          axes: { x: "column", y: "row" },
+          largest,
+        };
+      }),
   });
 }
 

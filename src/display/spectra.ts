@@ -1,42 +1,37 @@
 /** What an adapter changed, where, and in how many directions. */
 import { columns as aligned, percent, short } from "../measure/format";
-import { energy, type Spectra, type Spectrum } from "../measure/spectra";
+import { energy, type Spectra } from "../measure/spectra";
 import { COLOURS, Figure } from "./figure";
 import { heatMap } from "./heat-map";
 import { html, table } from "./html";
 import { chart } from "./picture";
-
-/** "model.layers.3.self_attn.q_proj" → layer 3, q_proj; a module outside of the layers has no layer. */
-function placeOf(path: string): { layer: string; module: string } {
-  return { layer: /layers\.(\d+)\./.exec(path)?.[1] ?? "–", module: path.split(".").at(-1)! };
-}
+import { byPlace, placeName, placeOf } from "./place";
 
 const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;
-
-/** Spectra of the modules of one kind, in the order of the forward pass. */
-function byModule(all: readonly Spectrum[]): Map<string, Spectrum[]> {
-  const groups = new Map<string, Spectrum[]>();
-  for (const spectrum of all) {
-    const { module } = placeOf(spectrum.path);
-    groups.set(module, [...(groups.get(module) ?? []), spectrum]);
-  }
-  return groups;
-}
 
 /** ‖ΔW‖/‖W‖ by layer and module. */
 export function changeMap(spectra: Spectra): Figure {
   const { all, mostChanged } = spectra;
-  const modules = [...byModule(all).keys()];
-  const layers = [...new Set(all.map(({ path }) => placeOf(path).layer))];
-  const at = (layer: string, module: string) =>
-    all.find(({ path }) => placeOf(path).layer === layer && placeOf(path).module === module);
+  const {
+    rows: layers,
+    modules,
+    values,
+    groups,
+  } = byPlace(all.map((one) => ({ ...one, value: one.relativeNorm })));
+  const notes = new Map(
+    all.map(({ path, norm, effectiveRank, rank90 }) => {
+      const { layer, module } = placeOf(path);
+      const words = `‖ΔW‖ ${short(norm)}, effective rank ${short(effectiveRank)}, 90 % in ${rank90}`;
+      return [`${layer} ${module}`, words];
+    }),
+  );
   const most = mostChanged[0];
   const title = !most
     ? "Nothing is changed"
     : most.norm === 0
       ? "No matrix has changed yet: ΔW = 0 everywhere"
-      : `${placeOf(most.path).module} of layer ${placeOf(most.path).layer} changed most, by ${percent(most.relativeNorm)} of its norm`;
-  const rows = [...byModule(all)].map(([module, spectra]) => [
+      : `${placeName(most.path)} changed most, by ${percent(most.relativeNorm)} of its norm`;
+  const rows = [...groups].map(([module, spectra]) => [
     module,
     percent(mean(spectra.map(({ relativeNorm }) => relativeNorm))),
     short(mean(spectra.map(({ effectiveRank }) => effectiveRank))),
@@ -46,18 +41,11 @@ export function changeMap(spectra: Spectra): Figure {
   return heatMap(
     {
       title,
-      values: layers
-        .map((layer) => modules.map((module) => (at(layer, module)?.relativeNorm ?? Number.NaN) * 100))
-        .map((row) => row.map((x) => (Number.isFinite(x) ? x : null))),
+      values: values.map((row) => row.map((x) => (x === null ? null : 100 * x))),
       rows: layers,
       columns: modules,
       axes: { x: "module", y: "layer", value: "‖ΔW‖/‖W‖ (%)" },
-      notes: layers.map((layer) =>
-        modules.map((module) => {
-          const found = at(layer, module);
-          return found ? `effective rank ${short(found.effectiveRank)}, 90 % in ${found.rank90}` : "";
-        }),
-      ),
+      notes: layers.map((layer) => modules.map((module) => notes.get(`${layer} ${module}`) ?? "")),
     },
     {
       text: aligned([heads, ...rows], "lrrr"),
@@ -71,8 +59,9 @@ export function changeMap(spectra: Spectra): Figure {
 
 /** How much of ‖ΔW‖² the k largest directions hold, on average over the modules of a kind. */
 export function energyCurves({ all }: Spectra): Figure {
-  const groups = [...byModule(all.filter(({ norm }) => norm > 0))];
-  const series = groups.map(([module, spectra]) => {
+  const changed = all.filter(({ norm }) => norm > 0).map((one) => ({ ...one, value: one.norm }));
+  const { groups } = byPlace(changed);
+  const series = [...groups].map(([module, spectra]) => {
     const length = Math.max(...spectra.map(({ values }) => values.length));
     const curves = spectra.map(({ values }) => energy(values));
     return { module, held: Array.from({ length }, (_, k) => mean(curves.map((curve) => curve[k] ?? 1))) };

@@ -11,7 +11,7 @@
 import { combination, rowsOf, transposed } from "../adapters/dense";
 import { productOf, reflectionOf } from "../adapters/householder";
 import { normal } from "../adapters/low-rank";
-import { svd } from "../adapters/svd";
+import { type SingularVectors, svd } from "../adapters/svd";
 import { generator } from "../engine";
 import { type Adapted, basisOf, tunedWeights, type Update, valuesOfUpdate } from "./updates";
 
@@ -29,35 +29,53 @@ export type Cosines = readonly Float64Array[];
 
 /** One matrix. */
 export class Intruders {
-  private randomized?: Cosines;
+  /** maxᵢ |cos(u_j, xᵢ)| for j = 1, 2 … */
+  readonly closest: readonly number[];
+  private randomized?: { cosines: Cosines; closest: readonly number[] };
 
   constructor(
     readonly path: string,
-    /** Of the fine-tuned weight's directions with those that it had. */
+    /** σ_j, u_j and v_j of the fine-tuned weight, the strongest first. */
+    readonly directions: SingularVectors,
+    /** Of the u_j with the directions that the weight had before. */
     readonly cosines: Cosines,
     /** maxᵢ |cos| of directions drawn at random. */
     readonly random: readonly number[],
     private readonly randomize: () => Cosines,
-  ) {}
-
-  /** maxᵢ |cos(u_j, xᵢ)| for j = 1, 2 … */
-  get closest(): number[] {
-    return this.cosines.map(largest);
+  ) {
+    this.closest = cosines.map(largest);
   }
 
   /** The same cosines of an update of the same size in random directions; computed when they are asked for. */
   get controlCosines(): Cosines {
-    this.randomized ??= this.randomize();
-    return this.randomized;
+    return this.atRandom.cosines;
   }
 
   /** `closest` of an update of the same size in random directions: what that much change does by itself. */
-  get control(): number[] {
-    return this.controlCosines.map(largest);
+  get control(): readonly number[] {
+    return this.atRandom.closest;
+  }
+
+  private get atRandom() {
+    if (!this.randomized) {
+      const cosines = this.randomize();
+      this.randomized = { cosines, closest: cosines.map(largest) };
+    }
+    return this.randomized;
   }
 }
 
 const largest = (values: Float64Array): number => values.reduce((most, x) => Math.max(most, x), 0);
+
+/** Intruders of one matrix, of the update of the same size in random directions, and of as many random directions. */
+export interface IntruderCounts {
+  path: string;
+  count: number;
+  controlCount: number;
+  randomCount: number;
+  /** Directions that were looked at. */
+  looked: number;
+}
 
 /** Counts for any ε and smaller k come from the same cosines, so a slider need not compute them anew. */
 export class IntruderReport {
@@ -72,9 +90,15 @@ export class IntruderReport {
     return Math.max(0, ...this.all.map(({ cosines }) => cosines.length));
   }
 
-  /** Intruders among the k strongest directions of one matrix. */
-  countOf({ closest }: Intruders): number {
-    return this.below(closest);
+  /** Counts of each matrix. */
+  get each(): IntruderCounts[] {
+    return this.all.map((one) => ({
+      path: one.path,
+      count: this.below(one.closest),
+      controlCount: this.below(one.control),
+      randomCount: this.atRandom(one),
+      looked: this.lookedAt(one),
+    }));
   }
 
   /** Intruders in all matrices. */
@@ -89,16 +113,12 @@ export class IntruderReport {
 
   /** How many of as many random directions would pass for intruders. */
   get randomCount(): number {
-    const { k, epsilon } = this;
-    return this.sum(
-      ({ random, cosines }) =>
-        (random.filter((cosine) => cosine < epsilon).length / random.length) * Math.min(k, cosines.length),
-    );
+    return this.sum((one) => this.atRandom(one));
   }
 
   /** How many directions are looked at, of all matrices together. */
   get looked(): number {
-    return this.sum(({ cosines }) => Math.min(this.k, cosines.length));
+    return this.sum((one) => this.lookedAt(one));
   }
 
   /**
@@ -115,6 +135,15 @@ export class IntruderReport {
 
   private below(closest: readonly number[]): number {
     return closest.slice(0, this.k).filter((cosine) => cosine < this.epsilon).length;
+  }
+
+  private lookedAt({ closest }: Intruders): number {
+    return Math.min(this.k, closest.length);
+  }
+
+  private atRandom(one: Intruders): number {
+    const share = one.random.filter((cosine) => cosine < this.epsilon).length / one.random.length;
+    return share * this.lookedAt(one);
   }
 
   private sum(of: (one: Intruders) => number): number {
@@ -140,7 +169,7 @@ export function intruders(
   checkCount(k);
   checkEpsilon(epsilon);
   const nulls = new Map<string, number[]>();
-  const all = tunedWeights(model, Math.max(k, DIRECTIONS)).map(({ update, directions: { left } }, i) => {
+  const all = tunedWeights(model, Math.max(k, DIRECTIONS)).map(({ update, directions }, i) => {
     const { before, path } = update;
     const [out, inputs] = before.shape as [number, number];
     const basis = basisOf(before);
@@ -148,12 +177,36 @@ export function intruders(
     const random = nulls.get(shape) ?? randomClosest(out, Math.min(out, inputs), generator(seed));
     nulls.set(shape, random);
     const cosinesOf = (vectors: readonly Float64Array[]) => vectors.map((u) => basis(u).map(Math.abs));
-    return new Intruders(path, cosinesOf(left), random, () =>
-      cosinesOf(randomizedDirections(update, left.length, generator(seed * 1009 + i))),
+    return new Intruders(path, directions, cosinesOf(directions.left), random, () =>
+      cosinesOf(randomizedDirections(update, directions.values.length, generator(seed * 1009 + i))),
     );
   });
   return new IntruderReport(all, k, epsilon);
 }
+
+/**
+ * Intruders over training: `train(student, { …, evaluate: { every: 25, measures: intruderMeasures() } })` counts them at
+ * those steps, with both comparisons. `run.curves` shows the counts below the loss, `intruderCurve(run)` by themselves.
+ * @throws for k or ε out of range
+ */
+export function intruderMeasures(
+  settings: IntruderSettings = {},
+): Record<string, (model: Adapted) => number> {
+  checkCount(settings.k ?? 1);
+  checkEpsilon(settings.epsilon ?? 1);
+  return {
+    [INTRUDER_MEASURES.adapter]: (model) => intruders(model, settings).count,
+    [INTRUDER_MEASURES.control]: (model) => intruders(model, settings).controlCount,
+    [INTRUDER_MEASURES.random]: (model) => intruders(model, settings).randomCount,
+  };
+}
+
+/** Names under which a run keeps them. */
+export const INTRUDER_MEASURES = {
+  adapter: "intruders",
+  control: "intruders, same size at random",
+  random: "intruders, random directions",
+};
 
 function checkEpsilon(epsilon: number): number {
   if (!(epsilon > 0 && epsilon <= 1))

@@ -6,7 +6,7 @@
 import { dot } from "../adapters/dense";
 import { qr } from "../adapters/qr";
 import { svd } from "../adapters/svd";
-import { type Adapted, svdOfUpdate, type Update, updatesOf, valuesOfUpdate } from "./updates";
+import { type Adapted, type Update, updatesOf, valuesOfUpdate } from "./updates";
 
 export interface Spectrum {
   path: string;
@@ -40,7 +40,7 @@ export function spectra(model: Adapted): Spectra {
   return new Spectra(updatesOf(model).map(spectrumOf));
 }
 
-function spectrumOf(update: Update): Spectrum {
+export function spectrumOf(update: Update): Spectrum {
   const values = valuesOfUpdate(update);
   const norm = Math.hypot(...values);
   return {
@@ -78,20 +78,6 @@ export function energy(values: readonly number[]): number[] {
 export function rankFor(values: readonly number[], part: number): number {
   return energy(values).findIndex((held) => held >= part - 1e-12) + 1;
 }
-
-/**
- * |cos| between directions that the update uses and directions that the weight used before: rows for the `count` largest
- * left singular vectors of ΔW, columns for those of W. Near zero everywhere: ΔW writes where W did not.
- */
-export function alignment(update: Update, count = 8): number[][] {
-  const ofUpdate = svdOfUpdate(update).left.slice(0, count);
-  const ofWeight = svd(update.before, Math.min(count, ...update.before.shape)).left;
-  return similarity(ofUpdate, ofWeight);
-}
-
-/** |cos| of unit vectors, each of one list with each of another. */
-export const similarity = (xs: readonly Float64Array[], ys: readonly Float64Array[]): number[][] =>
-  xs.map((x) => ys.map((y) => Math.abs(dot(x, y))));
 
 /**
  * The principal angles between two subspaces (Björck & Golub, 1973), ascending, in radians: 0 where they share a direction,

@@ -43,6 +43,26 @@ export function updatesOf(model: Adapted): Update[] {
   });
 }
 
+/**
+ * The update of one module.
+ * @param path of the module, or the end of one: "layers.0.self_attn.q_proj"
+ * @throws as `updatesOf` does, and for a module that is not changed (lists those that are)
+ */
+export function updateOf(model: Adapted, path: string): Update {
+  return findPath(updatesOf(model), path);
+}
+
+/** @throws for a path that is none of them, nor the end of one */
+export function findPath<T extends { path: string }>(all: readonly T[], path: string): T {
+  const found = all.find((one) => one.path === path || one.path.endsWith(`.${path}`));
+  if (found) return found;
+  const some = all.slice(0, 4).map((one) => one.path);
+  throw new Error(
+    `The adapter does not change ${JSON.stringify(path)}; it changes ${some.join(", ")}` +
+      `${all.length > some.length ? ` and ${all.length - some.length} more` : ""}`,
+  );
+}
+
 function lowRankUpdates({ weights }: Adapted, { pairs, parameters, delta }: LoraAdapter): Update[] {
   return pairs
     .filter(({ embedding }) => !embedding)

@@ -1,8 +1,19 @@
 import assert from "node:assert/strict";
 import { full, lora } from "../../src/adapters";
-import { effectiveRank, energy, intruders, principalAngles, rankFor, spectra } from "../../src/measure";
-import { alignment } from "../../src/measure/spectra";
+import {
+  effectiveRank,
+  energy,
+  intruderMeasures,
+  intruders,
+  principalAngles,
+  rankFor,
+  scaleIntruders,
+  spectra,
+} from "../../src/measure";
+import { alignment, alignments } from "../../src/measure/alignment";
 import { svdOfUpdate, updatesOf } from "../../src/measure/updates";
+import type { LanguageModel } from "../../src/model/language-model";
+import { train } from "../../src/train";
 import { tinyModel } from "../display/models";
 
 const near = (got: number, want: number, by = 1e-9) =>
@@ -91,6 +102,21 @@ describe("directions", () => {
       assert.equal(alignment(update, 3).length, 2);
       assert.equal(alignment(update, 3)[0]!.length, 3);
     }
+  });
+
+  it("of ΔW are counted within W's strongest, in parts of all of it, beside chance", () => {
+    const model = student();
+    for (const { share, chance } of alignments(model, 16)) {
+      near(share, 1, 1e-6);
+      near(chance, 1);
+    }
+    const cosines = alignment(updatesOf(model)[0]!, 4);
+    const { values } = svdOfUpdate(updatesOf(model)[0]!);
+    const squares = values.map((value) => value ** 2);
+    const within = cosines.map((row, j) => squares[j]! * row.reduce((sum, cosine) => sum + cosine ** 2, 0));
+    const total = (list: number[]) => list.reduce((sum, x) => sum + x, 0);
+    near(alignments(model, 4)[0]!.share, total(within) / total(squares), 1e-6);
+    near(alignments(model, 4)[0]!.chance, 4 / 16);
   });
 
   it("have angles: 0 where subspaces meet, π/2 where they are orthogonal, 45° between x and x + y", () => {
@@ -193,5 +219,81 @@ describe("intruder dimensions", () => {
   it("need k and ε in range", () => {
     assert.throws(() => intruders(student(), { k: 0 }), /k must be a whole number from 1, got 0/);
     assert.throws(() => intruders(student(), { epsilon: 0 }), /epsilon must be above 0 and at most 1, got 0/);
+  });
+});
+
+describe("intruders scaled by a factor", () => {
+  /** An update in a direction that W has little of, so that it is an intruder. */
+  function intruded() {
+    const model = student();
+    model.adapter!.parameters.flat = model.adapter!.parameters.flat.map((x) => 30 * x);
+    return model;
+  }
+  const settings = { k: 2, epsilon: 0.9 };
+
+  it("are as they were at 1, and gone at 0: what is left is orthogonal to them", () => {
+    const model = intruded();
+    const { all } = intruders(model, settings);
+    const [same, without] = [1, 0].map((factor) => scaleIntruders(model, factor, settings).merge());
+    let found = 0;
+    for (const { path, closest, directions } of all) {
+      const name = `${path}.weight`;
+      const weight = (of: { weights: ReadonlyMap<string, { data: ArrayLike<number> }> }) =>
+        of.weights.get(name)!.data;
+      const before = weight(model.merge());
+      assert.deepEqual(weight(same!), before);
+      for (const j of [0, 1]) {
+        if (closest[j]! >= 0.9) continue;
+        found++;
+        const [u, v] = [directions.left[j]!, directions.right[j]!];
+        const strength = (w: ArrayLike<number>) =>
+          u.reduce((sum, x, i) => sum + v.reduce((all, y, c) => all + x * y * w[i * v.length + c]!, 0), 0);
+        near(strength(before), directions.values[j]!, 1e-4);
+        near(strength(weight(without!)), 0, 1e-4);
+      }
+    }
+    assert.equal(found, intruders(model, settings).count);
+  });
+
+  it("share one merged model, and so its programs", async () => {
+    const model = intruded();
+    const [half, double] = [0.5, 2].map((factor) => scaleIntruders(model, factor, settings));
+    assert.equal(half!.weights, double!.weights);
+    const logits = async (one: LanguageModel) => [...(await one.logits([1, 2, 3])).data];
+    assert.deepEqual(await logits(scaleIntruders(model, 1, settings)), await logits(half!.detach()));
+    assert.notDeepEqual(await logits(half!), await logits(double!));
+  });
+
+  it("need intruders", () => {
+    assert.throws(
+      () => scaleIntruders(student(), 0, { k: 2, epsilon: 1e-6 }),
+      /none of the 2 strongest directions is an intruder at ε = 0.000001; a higher ε/,
+    );
+    assert.throws(() => scaleIntruders(student(), Number.NaN), /factor must be a number, got NaN/);
+  });
+});
+
+describe("intruders over training", () => {
+  it("are counted at chosen steps with both comparisons, from no change on", async () => {
+    const model = tinyModel().attach(lora({ rank: 2, targets: ["q_proj"] }));
+    const settings = { k: 2, epsilon: 0.7 };
+    const run = await train(model, {
+      data: [{ prompt: "a", completion: "b" }],
+      steps: 4,
+      batchSize: 1,
+      learningRate: 0.5,
+      evaluate: { every: 2, measures: intruderMeasures(settings) },
+    });
+    const counts = run.evaluations.map(({ values }) => values.intruders);
+    assert.deepEqual(
+      run.evaluations.map(({ step }) => step),
+      [0, 2, 4],
+    );
+    assert.equal(counts[0], 0);
+    assert.equal(counts[2], intruders(model, settings).count);
+    for (const { values } of run.evaluations) {
+      assert.equal(Object.keys(values).length, 3);
+      assert.equal(values["intruders, random directions"], intruders(model, settings).randomCount);
+    }
   });
 });
