@@ -10,6 +10,8 @@ import { packageRoot } from "../kernel/entry";
 
 /** What the bundle is made from; the published package is without it. */
 const sources = () => path.join(packageRoot(), "lab", "ui");
+/** What it takes from the library: how a figure's data become a table. */
+const figureData = () => path.join(packageRoot(), "src", "display", "figure-data.ts");
 /** The file in the bundle that holds the hash of its sources. */
 const STAMP = "stamp";
 
@@ -97,7 +99,7 @@ export function stampBundle(folder: string): void {
 /** Hash over all files that the bundle is made from, in hexadecimal. */
 function sourcesHash(): string {
   const hash = createHash("sha256");
-  for (const file of filesUnder(sources()))
+  for (const file of [...filesUnder(sources()), figureData()])
     hash.update(path.relative(sources(), file)).update(fs.readFileSync(file));
   return hash.digest("hex");
 }

@@ -6,7 +6,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { inspect } from "node:util";
-import { escapeHtml } from "./values";
+import { escapeHtml } from "./html";
 
 const PAUSE_MS = 100;
 const WIDTH = 24;

@@ -5,6 +5,7 @@
  * tensor's size. Values on both sides of zero get two colours that meet in white at zero.
  */
 import type { MimeBundle } from "../protocol/messages";
+import { svgImage } from "./html";
 
 interface Tensor {
   shape: number[];
@@ -47,8 +48,8 @@ function html(head: string, data: ArrayLike<number>, shape: number[]): string {
     invalid < data.length ? [`min ${short(min)}`, `mean ${short(mean)}`, `max ${short(max)}`] : [];
   if (invalid) numbers.push(`${invalid} not finite`);
   const part = shape.length > 2 ? `, shown: [${shape.slice(0, -2).fill(0).join(", ")}, :, :]` : "";
-  const map = heatMap(pool(data, rows, columns), min, max);
-  return `<div>${map}<div>${head} · ${numbers.join(" · ")}${part}</div></div>`;
+  const words = `${head} · ${numbers.join(" · ")}${part}`;
+  return `<div>${heatMap(pool(data, rows, columns), min, max, `Heat map of ${words}`)}<div>${words}</div></div>`;
 }
 
 interface Statistics {
@@ -92,7 +93,7 @@ function pool(data: ArrayLike<number>, rows: number, columns: number): number[][
 }
 
 /** One path per shade, of horizontal strokes over the fields that have it. */
-function heatMap(fields: number[][], min: number, max: number): string {
+function heatMap(fields: number[][], min: number, max: number, alt: string): string {
   const strokes = new Map<string, string>();
   fields.forEach((row, r) => {
     for (let c = 0; c < row.length; ) {
@@ -106,7 +107,12 @@ function heatMap(fields: number[][], min: number, max: number): string {
   const field = Math.max(FIELD.least, Math.min(FIELD.most, Math.floor(FIELD.width / width)));
   const paths = [...strokes].map(([fill, d]) => `<path stroke="${fill}" d="${d}"/>`).join("");
   const size = `width="${width * field}" height="${fields.length * field}"`;
-  return `<svg ${size} viewBox="0 0 ${width} ${fields.length}" shape-rendering="crispEdges">${paths}</svg>`;
+  const box = `viewBox="0 0 ${width} ${fields.length}" shape-rendering="crispEdges"`;
+  return svgImage(
+    `<svg xmlns="http://www.w3.org/2000/svg" ${size} ${box}>${paths}</svg>`,
+    width * field,
+    alt,
+  );
 }
 
 function color(value: number, min: number, max: number): string {

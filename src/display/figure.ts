@@ -1,5 +1,7 @@
 /** Plotly figures: data and layout as plain values. The front end draws them; plotly.js is never part of an output. */
+import type { DataFrame } from "danfojs-node";
 import { DISPLAY, type Displayable, type MimeBundle } from "./bundle";
+import { figureTable, toCsv } from "./figure-data";
 import type { Html } from "./html";
 
 /** One of Plotly's traces, such as { type: "scatter", x: […], y: […] }. */
@@ -20,6 +22,9 @@ export const COLOURS = [
   "#c8384a",
   "#0f9bb8",
 ];
+
+/** Text that stands on a page of unknown colour. */
+export const GREY_TEXT = "#797979";
 
 const AXIS = {
   gridcolor: "rgba(128,128,128,0.25)",
@@ -44,10 +49,11 @@ export class Figure implements Displayable {
       .filter(([name]) => /^[xy]axis\d*$/.test(name))
       .map(([name, axis]) => [name, { ...AXIS, ...(axis as object) }]);
     this.layout = {
-      // Transparent, with a grey in the middle: readable in light and dark themes.
+      // Transparent, on the page as it is. What draws the figure may know the page's colour and give it to the text; else
+      // the text has the grey that is furthest from white and from near-black alike (4.3:1).
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
-      font: { color: "#808080", size: 12 },
+      font: { color: GREY_TEXT, size: 12 },
       colorway: COLOURS,
       margin: { l: 56, r: 16, t: 44, b: 44 },
       height: 340,
@@ -55,6 +61,22 @@ export class Figure implements Displayable {
       ...layout,
       ...Object.fromEntries(axes),
     };
+  }
+
+  /** What is drawn as a danfo DataFrame, a row for each point. danfo is heavy, so it is loaded when first asked for. */
+  get table(): DataFrame {
+    const danfo = require("danfojs-node") as typeof import("danfojs-node");
+    const { columns, rows } = figureTable(this);
+    // danfo tells a column's type by its values, and knows of no null among numbers.
+    return new danfo.DataFrame(
+      rows.map((row) => row.map((cell) => cell ?? Number.NaN)),
+      { columns },
+    );
+  }
+
+  /** What is drawn as comma-separated values with a header, for a file. */
+  get csv(): string {
+    return toCsv(figureTable(this));
   }
 
   [DISPLAY](): MimeBundle {

@@ -6,11 +6,13 @@ describe("kernel: tensors", () => {
   before(() => tf.setBackend("cpu"));
   const bundle = (tensor: tf.Tensor) => mimeBundle(tensor) as { "text/plain": string; "text/html"?: string };
   const html = (tensor: tf.Tensor) => bundle(tensor)["text/html"]!;
+  const source = (tensor: tf.Tensor) =>
+    Buffer.from(/data:image\/svg\+xml;base64,([^"]+)/.exec(html(tensor))![1]!, "base64").toString();
   /** Colours of the map's fields, row by row. */
   const fields = (tensor: tf.Tensor): string[][] => {
-    const [, width, height] = /viewBox="0 0 (\d+) (\d+)"/.exec(html(tensor))!.map(Number);
+    const [, width, height] = /viewBox="0 0 (\d+) (\d+)"/.exec(source(tensor))!.map(Number);
     const map = Array.from({ length: height! }, () => new Array<string>(width!));
-    for (const [, stroke, d] of html(tensor).matchAll(/<path stroke="(#\w+)" d="([^"]*)"/g))
+    for (const [, stroke, d] of source(tensor).matchAll(/<path stroke="(#\w+)" d="([^"]*)"/g))
       for (const [, x, y, length] of d!.matchAll(/M(\d+) (\d+)\.5h(\d+)/g))
         map[Number(y)]!.fill(stroke!, Number(x), Number(x) + Number(length));
     return map;
@@ -65,6 +67,14 @@ describe("kernel: tensors", () => {
     assert.equal(fields(tensor).length, 1);
     assert.match(html(tensor), /shown: \[0, :, :\]/);
     assert.match(html(tensor), /max 9/);
+  });
+
+  it("are pictures with words, which pages keep that take an inline <svg> out", () => {
+    const [, width, alt] = /^<div><img src="[^"]+" width="(\d+)" alt="([^"]+)">/.exec(
+      html(tf.tensor2d([[1, 3]])),
+    )!;
+    assert.equal(width, "32");
+    assert.equal(alt, "Heat map of Tensor float32 [1, 2] · min 1 · mean 2 · max 3");
   });
 
   it("of truth values are 0 and 1", () => {

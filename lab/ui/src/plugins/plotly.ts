@@ -8,6 +8,7 @@ import { IRenderMimeRegistry } from "@jupyterlab/rendermime";
 import type { IRenderMime } from "@jupyterlab/rendermime-interfaces";
 import { Widget } from "@lumino/widgets";
 import type { Layout, PlotlyStatic } from "plotly.js-dist";
+import { figureTable, toCsv } from "../../../../src/display/figure-data";
 
 const MIME_TYPE = "application/vnd.plotly.v1+json";
 /** Pixels, where a figure does not say. */
@@ -19,7 +20,10 @@ const loadPlotly = () => {
   return loading;
 };
 
-/** What a figure leaves open takes the colours of JupyterLab's theme. */
+/**
+ * What a figure leaves open takes the colours of JupyterLab's theme. So does the text of a figure on transparent paper: it
+ * stands on JupyterLab's page, and a colour that has to do on any page is on none as readable as the page's own.
+ */
 function themed(layout: Layout, node: HTMLElement): Layout {
   const style = getComputedStyle(node);
   const color = (name: string) => style.getPropertyValue(`--jp-${name}`).trim();
@@ -40,13 +44,41 @@ function themed(layout: Layout, node: HTMLElement): Layout {
       yaxis: axis,
     },
   };
+  const isTransparent = /^rgba\(.*,\s*0\)$|^transparent$/.test(layout.paper_bgcolor ?? "");
   // `uirevision` that stays the same keeps zoom and hidden traces from one update to the next.
   return {
     uirevision: "kept",
     autosize: layout.width === undefined,
     ...layout,
+    ...(isTransparent && {
+      font: { ...layout.font, ...template.layout.font, size: layout.font?.size ?? 13 },
+    }),
     template: layout.template ?? template,
   };
+}
+
+/** A tray with an arrow into it, on Plotly's raster of 24 units a side. */
+const DOWNLOAD = {
+  width: 24,
+  height: 24,
+  path: "M11 3h2v9.2l3.3-3.3 1.4 1.4L12 16l-5.7-5.7 1.4-1.4 3.3 3.3zM4 15h2v4h12v-4h2v6H4z",
+};
+
+/** The figure's numbers as a file of comma-separated values, called as the figure is. */
+function downloadData(data: Record<string, any>[], layout: Layout): void {
+  const title = String(layout.title?.text ?? layout.title ?? "").replace(/<[^<>]*>/g, " ");
+  const name =
+    title
+      .replace(/[^\p{L}\p{N}.%=]+/gu, " ")
+      .trim()
+      .slice(0, 60) || "figure";
+  // With a mark of its encoding, by which spreadsheets read "ΔW" as it is meant.
+  const file = new Blob(["\ufeff", toCsv(figureTable({ data, layout }))], { type: "text/csv;charset=utf-8" });
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(file);
+  link.download = `${name}.csv`;
+  link.click();
+  URL.revokeObjectURL(link.href);
 }
 
 class PlotlyRenderer extends Widget implements IRenderMime.IRenderer {
@@ -78,7 +110,25 @@ class PlotlyRenderer extends Widget implements IRenderMime.IRenderer {
     this.node.style.height = `${layout.height ?? HEIGHT}px`;
     const plotly = await loadPlotly();
     if (this.isDisposed) return;
-    await plotly.react(this.node, data, themed(layout, this.node), { displaylogo: false, ...config });
+    const download = {
+      name: "loralab-data",
+      title: "Download data as CSV",
+      icon: DOWNLOAD,
+      click: () => downloadData(data, layout),
+    };
+    await plotly.react(this.node, data, themed(layout, this.node), {
+      displaylogo: false,
+      ...config,
+      modeBarButtonsToAdd: [...(config?.modeBarButtonsToAdd ?? []), download],
+    });
+    this.describe(layout);
+  }
+
+  /** For who cannot see the figure: a picture with its title as the name. */
+  private describe(layout: Layout): void {
+    const title = String(layout.title?.text ?? layout.title ?? "figure").replace(/<[^<>]*>/g, " ");
+    this.node.setAttribute("role", "figure");
+    this.node.setAttribute("aria-label", title);
   }
 
   override dispose(): void {

@@ -1,0 +1,66 @@
+/** A notebook that shows one of everything that can be shown: small models and short runs, for looking at and checking. */
+
+/** Each cell shows what its name says; all in order make a notebook. */
+export const GALLERY: readonly (readonly [name: string, code: string])[] = [
+  [
+    "model",
+    `import { accuracy, capitals, check, COLOURS, curves, dora, full, intruders, loadModel, lora, matrixMap, mergeQuantized, parameterTable, plan, plans, spectra, train } from "loralab";
+
+const base = await loadModel("nano");
+base`,
+  ],
+  ["check", `check("the base has an embedding", base.weights.has("model.embed_tokens.weight"))`],
+  ["generation", `await base.generate("The capital of the Netherlands is", { maxTokens: 8 })`],
+  [
+    "adapter",
+    `const student = base.attach(lora({ rank: 4, alpha: 8, targets: "all-linear" }));\nparameterTable(student)`,
+  ],
+  [
+    "live-run",
+    `const data = capitals({ seed: 0 }).train;
+const options = { data, steps: 60, batchSize: 8, learningRate: 3e-3, seed: 0 };
+const heldOut = capitals({ seed: 0 }).heldOut.slice(0, 16);
+const run = await train(student, { ...options, evaluate: { every: 20, data: heldOut } });`,
+  ],
+  ["curves", "run"],
+  [
+    "curves-of-several",
+    `const decomposed = await train(base.attach(dora({ rank: 4, alpha: 8 })), options);
+const whole = await train(base.attach(full()), { ...options, learningRate: 3e-4 });
+curves([run, decomposed, whole])`,
+  ],
+  [
+    "run-that-failed",
+    `const wild = train(base.attach(full()), { ...options, steps: 20, learningRate: 1e18 });
+await wild.catch(({ message }) => console.log(message));`,
+  ],
+  ["table", "run.table"],
+  ["plan", `plan("Llama-3.1-8B", { method: "qlora", rank: 16 })`],
+  ["plans", `plans("Llama-2-7B")`],
+  ["spectra", "const inside = spectra(student);\ninside"],
+  ["energy", "inside.energyCurves"],
+  ["intruders", "intruders(student)"],
+  ["matrix-B", `matrixMap(student, "layers.0.mlp.up_proj", "B")`],
+  ["matrix-delta", `matrixMap(student, "layers.0.mlp.up_proj")`],
+  ["weight-errors", "mergeQuantized(base.quantize().attach(lora({ rank: 4 }))).errors"],
+  [
+    "tensor",
+    `import * as tf from "@tensorflow/tfjs";
+tf.randomNormal([24, 40], 0, 1, "float32", 7)`,
+  ],
+  [
+    "frame",
+    `import { DataFrame } from "danfojs-node";
+new DataFrame({
+  method: ["full", "lora", "dora with a name that is rather long for a column of a table"],
+  trainable: [6738415616, 4194304, 4456448],
+  loss: [1.23456789, 0.00012345, Number.NaN],
+  "learning rate": [0.00001, 0.001, 0.001],
+  accuracy: [0.5, 0.975, 1],
+})`,
+  ],
+  [
+    "progress",
+    `for (const item of progress([1, 2, 3], { label: "epochs" })) await new Promise((done) => setTimeout(done, 20));`,
+  ],
+];
