@@ -42,7 +42,7 @@ export function curves(runs: Runs, { points = POINTS }: { points?: number } = {}
     { title: { text: title }, domain: [Math.max(0, top(i) - HEIGHT.panel / height), top(i)] },
   ]);
   const layout = {
-    title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
+    title: { text: title },
     xaxis: {
       title: { text: "step" },
       anchor: panels.length > 0 ? `y${panels.length + 1}` : "y",

@@ -32,12 +32,34 @@ const AXIS = {
   automargin: true,
 };
 
+/** Characters of a title that a notebook's column shows in one line, and pixels that each further line takes. */
+const LINE = { characters: 110, height: 17 };
+
+/** At the left over the axes, where reading begins; long ones in lines of their own. */
+function titled(title: unknown, lines: readonly string[]): Record<string, unknown> {
+  const own = typeof title === "object" ? title : {};
+  return { font: { size: 13 }, x: 0, xanchor: "left", xref: "paper", ...own, text: lines.join("<br>") };
+}
+
+/** Broken between words; what is broken already stays as it is. */
+function linesOf(title: unknown): string[] {
+  const text = String((typeof title === "object" ? (title as { text?: unknown } | null)?.text : title) ?? "");
+  if (/<br\s*\/?>/.test(text)) return text.split(/<br\s*\/?>/);
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1)!;
+    if (line !== "" && line.length + 1 + word.length > LINE.characters) lines.push(word);
+    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
+  }
+  return lines;
+}
+
 export class Figure implements Displayable {
   readonly layout: Record<string, unknown>;
   readonly config: Record<string, unknown> = { responsive: true, displaylogo: false };
 
   /**
-   * @param layout on top of the common look; its axes (xaxis, yaxis, yaxis2 …) are completed too
+   * @param layout on top of the common look; its title and axes (xaxis, yaxis, yaxis2 …) are completed too
    * @param fallback what to show where Plotly is absent
    */
   constructor(
@@ -48,6 +70,8 @@ export class Figure implements Displayable {
     const axes = Object.entries({ xaxis: {}, yaxis: {}, ...layout })
       .filter(([name]) => /^[xy]axis\d*$/.test(name))
       .map(([name, axis]) => [name, { ...AXIS, ...(axis as object) }]);
+    const lines = linesOf(layout.title);
+    const more = (lines.length - 1) * LINE.height;
     this.layout = {
       // Transparent, on the page as it is. What draws the figure may know the page's colour and give it to the text; else
       // the text has the grey that is furthest from white and from near-black alike (4.3:1).
@@ -55,10 +79,11 @@ export class Figure implements Displayable {
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: GREY_TEXT, size: 12 },
       colorway: COLOURS,
-      margin: { l: 56, r: 16, t: 44, b: 44 },
-      height: 340,
       hovermode: "closest",
       ...layout,
+      title: titled(layout.title, lines),
+      margin: { l: 56, r: 16, t: 44 + more, b: 44, ...(layout.margin as object) },
+      height: Number(layout.height ?? 340) + more,
       ...Object.fromEntries(axes),
     };
   }

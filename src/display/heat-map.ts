@@ -65,7 +65,7 @@ export function heatMap(
       ...(mark ? [markTrace(columns[mark.column]!, rows[mark.row]!)] : []),
     ],
     {
-      title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
+      title: { text: title },
       xaxis: { title: { text: axes.x }, showgrid: false, type: "category" },
       yaxis: { title: { text: axes.y }, showgrid: false, autorange: "reversed", type: "category" },
     },

@@ -52,7 +52,7 @@ export function intruderFigure(report: IntruderReport): Figure {
       hovertemplate: `${name}: %{y} of ${looked} below %{x:.2f}<extra></extra>`,
     })),
     {
-      title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
+      title: { text: title },
       xaxis: {
         title: { text: "ε: an intruder's largest |cos| with the weight's own directions is below it" },
         range: [0, 1],

@@ -93,7 +93,7 @@ export function plansFigure({ all }: Plans): Figure {
       title: { text: title },
       barmode: "stack",
       xaxis: { title: { text: "memory (GB)" } },
-      yaxis: { autorange: "reversed" },
+      yaxis: { title: { text: "method" }, autorange: "reversed" },
       legend: { traceorder: "normal" },
     },
     {

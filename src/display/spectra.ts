@@ -83,8 +83,8 @@ export function energyCurves({ all }: Spectra): Figure {
       hovertemplate: `${module}: %{x} directions hold %{y:.3~g} %<extra></extra>`,
     })),
     {
-      title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
-      xaxis: { title: { text: "directions kept, the strongest first" } },
+      title: { text: title },
+      xaxis: { title: { text: "directions kept, the strongest first" }, ...(most <= 16 && { dtick: 1 }) },
       yaxis: { title: { text: "energy held (%)" }, range: [0, 103] },
     },
     {

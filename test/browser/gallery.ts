@@ -24,11 +24,11 @@ const run = await train(student, { ...options, evaluate: { every: 20, data: held
   ],
   ["curves", "run"],
   [
-    "curves-of-several",
+    "live-runs",
     `const decomposed = await train(base.attach(dora({ rank: 4, alpha: 8 })), options);
-const whole = await train(base.attach(full()), { ...options, learningRate: 3e-4 });
-curves([run, decomposed, whole])`,
+const whole = await train(base.attach(full()), { ...options, learningRate: 3e-4 });`,
   ],
+  ["curves-of-several", "curves([run, decomposed, whole])"],
   [
     "run-that-failed",
     `const wild = train(base.attach(full()), { ...options, steps: 20, learningRate: 1e18 });
@@ -42,7 +42,12 @@ await wild.catch(({ message }) => console.log(message));`,
   ["intruders", "intruders(student)"],
   ["matrix-B", `matrixMap(student, "layers.0.mlp.up_proj", "B")`],
   ["matrix-delta", `matrixMap(student, "layers.0.mlp.up_proj")`],
-  ["weight-errors", "mergeQuantized(base.quantize().attach(lora({ rank: 4 }))).errors"],
+  [
+    "weight-errors",
+    `const rounded = base.quantize().attach(lora({ rank: 4 }));
+await train(rounded, { ...options, steps: 10 });
+mergeQuantized(rounded).errors`,
+  ],
   [
     "tensor",
     `import * as tf from "@tensorflow/tfjs";

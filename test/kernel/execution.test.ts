@@ -229,7 +229,10 @@ describe("kernel: execution", () => {
     const code = "import * as tf from '@tensorflow/tfjs'; tf.tensor([[1, -2], [3, 4]])";
     const [, { data }] = outputs(await kernel.client.execute(code)).at(-1)!;
     assert.match(data["text/plain"], /^Tensor float32 \[2, 2\]\n/);
-    assert.match(data["text/html"], /<img src="data:image\/svg[^>]*>.*Tensor float32 \[2, 2\] · min -2 · mean 1\.5 · max 4/);
+    assert.match(
+      data["text/html"],
+      /<img src="data:image\/svg[^>]*>.*Tensor float32 \[2, 2\] · min -2 · mean 1\.5 · max 4/,
+    );
   });
 
   it("shows data frames as tables", async () => {
@@ -238,7 +241,10 @@ describe("kernel: execution", () => {
     );
     const [, content] = outputs(exchange).find(([type]) => type === "execute_result")!;
     assert.equal(content.data["text/plain"], "     a  b\n0  1.0  <x>\n1  2.5  y\n2 rows × 2 columns");
-    assert.match(content.data["text/html"], /<td align="right"[^>]*>1\.0<\/td><td align="left"[^>]*>&lt;x&gt;<\/td>/);
+    assert.match(
+      content.data["text/html"],
+      /<td align="right"[^>]*>1\.0<\/td><td align="left"[^>]*>&lt;x&gt;<\/td>/,
+    );
   });
 
   it("shows Maps, typed arrays, nested objects and promises readably", async () => {
