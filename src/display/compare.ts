@@ -8,9 +8,9 @@ import { columns, counted, nats, short } from "../measure/format";
 import { type Statistics, statistics } from "../measure/statistics";
 import { type Group, groups, type Named, outcome, overlap } from "../runs/groups";
 import { HELD_OUT, type Run, TRAINING } from "../train/run";
-import { COLOURS, Figure, type Trace } from "./figure";
+import { Figure, type Trace } from "./figure";
 import { html, table } from "./html";
-import { methodOfRun, methodStyle } from "./method-style";
+import { type MethodStyle, styleAmong } from "./method-style";
 import { chart, type Line } from "./picture";
 import { smooth, thin } from "./series";
 
@@ -26,7 +26,7 @@ interface Point {
 }
 
 interface Drawn extends Group {
-  style: { colour: string; dash: string; symbol: string };
+  style: MethodStyle;
   label: string;
   training: Point[];
   /** By name of what was evaluated; "loss" for held-out data. */
@@ -56,7 +56,7 @@ export function compare(runs: readonly Run[] | Named): Figure {
     runs.every(({ settings: { objective = "sft" } }) => objective === "sft"),
   );
   const layout = {
-    title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
+    title: { text: title },
     height: height + 80,
     xaxis: { title: { text: "step" }, anchor: panels.length > 0 ? `y${panels.length + 1}` : "y" },
     yaxis: {
@@ -95,17 +95,12 @@ export function compare(runs: readonly Run[] | Named): Figure {
   });
 }
 
-/** A method's own look where groups differ in their methods; else one colour after the other. */
-export function styleOf(all: readonly Group[], i: number): Drawn["style"] {
-  const methods = all.map(({ runs }) => methodOfRun(runs[0]!));
-  if (new Set(methods).size === all.length && all.length > 1) return methodStyle(methods[i]!);
-  const turn = Math.floor(i / COLOURS.length);
-  return {
-    colour: COLOURS[i % COLOURS.length]!,
-    dash: ["solid", "dash", "dot"][turn % 3]!,
-    symbol: ["circle", "square", "diamond", "triangle-up", "cross"][i % 5]!,
-  };
-}
+/** As a group's runs have the same method, the first of them stands for it. */
+export const styleOf = (all: readonly Group[], i: number): MethodStyle =>
+  styleAmong(
+    all.map(({ runs }) => runs[0]!),
+    i,
+  );
 
 function draw(group: Group, style: Drawn["style"]): Drawn {
   const { runs, name } = group;

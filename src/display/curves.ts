@@ -1,9 +1,11 @@
 /** Training curves: the loss against the step, of one run or of several over each other. */
 import { isPart } from "../measure/forgetting";
+import { nats } from "../measure/format";
 import { distinguish } from "../runs/groups";
-import { Run } from "../train/run";
+import { Run, TRAINING } from "../train/run";
 import { COLOURS, Figure, type Trace } from "./figure";
 import { html } from "./html";
+import { type MethodStyle, styleAmong } from "./method-style";
 import { chart, type Line } from "./picture";
 import { headline, sparkLine } from "./run-words";
 import { smooth, thin } from "./series";
@@ -31,10 +33,10 @@ export function curves(runs: Runs, { points = POINTS }: { points?: number } = {}
   const named = name(runs);
   const single = named.length === 1;
   const panels = panelsOf(named.map(([, run]) => run));
-  const series = named.map(([label, run], i) =>
-    seriesOf(run, label, COLOURS[i % COLOURS.length], points, single, panels),
-  );
-  const title = single ? headline(named[0][1]) : "";
+  const all = named.map(([, run]) => run);
+  const styles = all.map((_, i) => styleAmong(all, i));
+  const series = named.map(([label, run], i) => seriesOf(run, label, styles[i], points, single, panels));
+  const title = single ? headline(named[0][1]) : lowest(named);
   const height = HEIGHT.loss + panels.length * (HEIGHT.gap + HEIGHT.panel);
   const top = (i: number) => (height - HEIGHT.loss - i * (HEIGHT.gap + HEIGHT.panel) - HEIGHT.gap) / height;
   const axes = panels.map(({ title }, i) => [
@@ -68,9 +70,20 @@ export function curves(runs: Runs, { points = POINTS }: { points?: number } = {}
   const captions = named.map(([label, run], i) =>
     single
       ? html`<p>${headline(run)}</p>`
-      : html`<p><span style="color:${COLOURS[i % COLOURS.length]}">●</span> ${label}: ${headline(run)}</p>`,
+      : html`<p><span style="color:${styles[i].colour}">●</span> ${label}: ${headline(run)}</p>`,
   );
   return new Figure(traces, layout, { text, html: html`<div class="loralab">${captions}${picture}</div>` });
+}
+
+/** "dora ends lowest: training loss 0.071; highest is full with 0.089"; nothing before two of them have taken steps. */
+function lowest(named: readonly [string, Run][]): string {
+  const ends = named
+    .map(([label, { outcome }]) => ({ label, loss: outcome[TRAINING] }))
+    .filter(({ loss }) => Number.isFinite(loss))
+    .sort((a, b) => a.loss - b.loss);
+  if (ends.length < 2) return "";
+  const [best, worst] = [ends[0], ends.at(-1)!];
+  return `${best.label} ends lowest: ${TRAINING} ${nats(best.loss)}; highest is ${worst.label} with ${nats(worst.loss)}`;
 }
 
 /** What is drawn below the loss, on an axis of its own. */
@@ -130,7 +143,7 @@ interface Series {
 function seriesOf(
   run: Run,
   label: string,
-  colour: string,
+  { colour, dash, symbol }: MethodStyle,
   points: number,
   single: boolean,
   panels: readonly Panel[],
@@ -171,7 +184,7 @@ function seriesOf(
         learningRate,
         gradientNorm,
       ]),
-      line: { color: colour, width: 2 },
+      line: { color: colour, width: 2, dash },
       hovertemplate: hover,
     },
   ];
@@ -183,7 +196,7 @@ function seriesOf(
     mode: "lines+markers",
     x: evaluated(measure).map(({ step }) => step),
     y: evaluated(measure).map(({ values }) => digits(values[measure])),
-    marker: { color: colour, size: 7, symbol: measure === "loss" ? "circle" : SYMBOLS[i % SYMBOLS.length] },
+    marker: { color: colour, size: 7, symbol: measure === "loss" ? symbol : SYMBOLS[i % SYMBOLS.length] },
     line: { color: colour, width: 1, dash: "dot" },
     hovertemplate: `after step %{x}<br>${measure === "loss" ? "held-out loss" : "%{fullData.name}"} %{y:.4~f}<extra></extra>`,
   });

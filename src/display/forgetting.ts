@@ -278,7 +278,7 @@ const lowerIsBetter = (learning: string): boolean => /loss|perplexity/i.test(lea
 const learningTitle = (learning: string): string =>
   learning === "loss" ? "held-out loss (nats per token)" : learning;
 
-const titled = (text: string) => ({ text, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" });
+const titled = (text: string) => ({ text });
 
 /** Error bars, where there is more than one seed. */
 const bars = (margins: readonly number[]) =>

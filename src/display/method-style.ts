@@ -84,6 +84,20 @@ interface Drawn {
   readonly weights: ReadonlyMap<string, unknown>;
 }
 
+/**
+ * The look of the i-th of several runs: its method's where each has a method of its own, else one colour after the other,
+ * since what differs is not the method.
+ */
+export function styleAmong(runs: readonly Run[], i: number): MethodStyle {
+  const methods = runs.map(methodOfRun);
+  if (new Set(methods).size === runs.length && runs.length > 1) return methodStyle(methods[i]!);
+  return {
+    colour: COLOURS[i % COLOURS.length]!,
+    dash: ["solid", "dash", "dot"][Math.floor(i / COLOURS.length) % 3]!,
+    symbol: ["circle", "square", "diamond", "triangle-up", "cross"][i % 5]!,
+  };
+}
+
 function styleByName(name: string): [string, string, string] {
   // Horner's scheme over the letters: the same number for a name in every session.
   const number = [...name].reduce((sum, letter) => (31 * sum + letter.codePointAt(0)!) % 1_000_003, 0);

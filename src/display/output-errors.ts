@@ -88,7 +88,7 @@ export function outputErrorCurves(errors: OutputErrors | Readonly<Record<string,
   return new Figure(
     [...drawn, ...(ofAlone ? [alone] : [])],
     {
-      title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
+      title: { text: title },
       xaxis: { title: { text: "after layer" }, type: "category", anchor: ofAlone ? "y2" : "y" },
       yaxis: {
         title: { text: "error (% of the RMS)" },

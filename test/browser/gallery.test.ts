@@ -70,7 +70,7 @@ describe("every display in the lab", function () {
     assert.match(download.suggestedFilename(), /changed most.*\.csv$/);
     const [head, ...rows] = fs
       .readFileSync((await download.path())!, "utf8")
-      .trim()
+      .trimEnd()
       .split("\r\n");
     assert.equal(head, "\ufeffmodule,layer,‖ΔW‖/‖W‖ (%)");
     // Seven modules in each of four layers.
