@@ -79,7 +79,7 @@ export interface CellOutputs {
 
 /** A notebook of the shelf. */
 export interface Tutorial {
-  /** The file's name without `.ipynb`, which names it in URLs: `01-what-lora-is`. */
+  /** The file's name without `.ipynb`, which names it in URLs: `01-two-phases`. */
   name: string;
   /** Its copy in the user's folder, as a contents path; the copy is made by `open`. */
   path: string;

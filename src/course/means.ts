@@ -84,8 +84,11 @@ export function means<X extends number | string>({ title, x, y, series }: Means<
       return point ? words(point.of) : "–";
     }),
   ]);
-  const most = Math.max(...all.flatMap(({ points }) => points.map(({ of }) => of.n)));
-  const sentence = `${title}. ${most > 1 ? `Means of ${most} seeds with their 95 % intervals` : "One seed"}; ${y}.`;
+  const counts = all.flatMap(({ points }) => points.map(({ of }) => of.n));
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  const seeds = least === most ? `${most}` : `${least} to ${most}`;
+  const how = most > 1 ? `Means of ${seeds} seeds with their 95 % intervals` : "One seed";
+  const sentence = `${title}. ${how}; ${y}.`;
   const heads = [x, ...all.map(({ name }) => name)];
   return new Figure(
     data,

@@ -6,7 +6,7 @@ import type { Browser } from "playwright-core";
 import { packageRoot } from "../../kernel/entry";
 import { eventually, type Lab, LabPage, launchBrowser, startLab } from "./support";
 
-const NAME = "01-what-lora-is";
+const NAME = "00-tour";
 
 describe("the shelf and the first tutorial", () => {
   let lab: Lab;
@@ -14,8 +14,11 @@ describe("the shelf and the first tutorial", () => {
   /** The reader's copy, and how many of its cells the reader had run when it was saved. */
   const copy = () => path.join(lab.folder, "loralab-tutorials", `${NAME}.ipynb`);
   const runCells = () => (fs.readFileSync(copy(), "utf8").match(/"shell.execute_reply"/g) ?? []).length;
+  const original = path.join(packageRoot(), "notebooks", `${NAME}.ipynb`);
+  const cells = (file: string) => JSON.parse(fs.readFileSync(file, "utf8")).cells;
+  const codeCells = () => cells(original).filter((cell: any) => cell.cell_type === "code").length;
   before(async () => {
-    lab = await startLab({ fast: false });
+    lab = await startLab({ fast: true });
     browser = await launchBrowser();
   });
   after(async () => {
@@ -28,7 +31,7 @@ describe("the shelf and the first tutorial", () => {
       const page = await LabPage.open(browser, lab, { dark });
       const card = page.page.locator(`[data-tutorial="${NAME}"]`);
       await card.waitFor();
-      assert.match((await card.textContent()) ?? "", /What LoRA is.*Not started/s);
+      assert.match((await card.textContent()) ?? "", /A tour of the notebook.*Not started/s);
       assert.match(await page.page.title(), /^loralab/);
       await page.page.locator(`body[data-jp-theme-light="${!dark}"]`).waitFor({ state: "attached" });
       await page.screenshot(`shelf-${dark ? "dark" : "light"}`);
@@ -52,7 +55,6 @@ describe("the shelf and the first tutorial", () => {
 
     assert.equal(await page.page.locator('[data-mime-type="application/vnd.jupyter.error"]').count(), 0);
     const text = (await page.page.locator(".jp-OutputArea").allTextContents()).join("\n");
-    assert.deepEqual(text.match(/✗.{0,80}/g), null, "every check holds");
     assert.ok(text.includes("5,475,584"), "the parameters of the base");
     const figures = page.page.locator(".loralab-Plotly");
     const center = () =>
@@ -76,7 +78,7 @@ describe("the shelf and the first tutorial", () => {
     await page.page.waitForTimeout(500);
     await page.screenshot("tutorial-curve-light");
     await page.page.keyboard.press("Control+s");
-    await eventually(() => runCells() >= 16, "it was not saved");
+    await eventually(() => runCells() >= codeCells(), "it was not saved");
     await page.menu("Help", "Tutorials");
     await card.getByText("All cells run").waitFor();
     await page.screenshot("shelf-done");
@@ -102,8 +104,7 @@ describe("the shelf and the first tutorial", () => {
     await page.screenshot("reset-done");
     assert.equal(await page.page.locator(".jp-Dialog").count(), 0, "nothing more is asked");
     assert.equal(await time(), "", "the page shows no run of the reader's");
-    const cells = (file: string) => JSON.parse(fs.readFileSync(file, "utf8")).cells;
-    assert.deepEqual(cells(copy()), cells(path.join(packageRoot(), "notebooks", `${NAME}.ipynb`)));
+    assert.deepEqual(cells(copy()), cells(original));
     const kept = fs.readdirSync(path.dirname(copy())).filter((name) => /before-reset/.test(name));
     assert.equal(kept.length, 1);
     await page.close();

@@ -16,7 +16,7 @@ describe("means over seeds", () => {
 
   it("stand in their 95 % intervals, in a table where there are no figures", () => {
     const [sentence, heads, first, second] = text(means({ title: "Facts", x: "rank", y: "%", series }));
-    assert.equal(sentence, "Facts. Means of 2 seeds with their 95 % intervals; %.");
+    assert.equal(sentence, "Facts. Means of 1 to 2 seeds with their 95 % intervals; %.");
     assert.match(heads!, /^rank +LoRA +full$/);
     assert.match(first!, /^1 +11 ± 12\.7 +–$/);
     assert.match(second!, /^64 +90 ± 0 +95$/);

@@ -47,6 +47,6 @@ function texts({ outputs = [] }: Cell): string[] {
     return `${output.output_type}: ${[text]
       .flat()
       .join("")
-      .replace(/[\d,]*\d(\.\d+)? (ms|s|min|tokens\/s)\b/g, "…")}`;
+      .replace(/[\d,]*\d(\.\d+)? (ms|s|min|tokens\/s)\b|\b\d+:\d\d\b/g, "…")}`;
   });
 }

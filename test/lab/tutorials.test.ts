@@ -7,7 +7,7 @@ import { packageRoot } from "../../kernel/entry";
 import { exportNotebook } from "../../lab/export";
 import { codeCell, notebook, saveNotebook, useLab } from "./support";
 
-const NAME = "01-what-lora-is";
+const NAME = "00-tour";
 const ORIGINAL = path.join(packageRoot(), "notebooks", `${NAME}.ipynb`);
 
 describe("lab: tutorials", () => {
@@ -20,7 +20,7 @@ describe("lab: tutorials", () => {
   it("stand on the shelf with title, summary and progress", async () => {
     const { title, summary, path: apiPath, progress } = await shelf();
     assert.equal(apiPath, `loralab-tutorials/${NAME}.ipynb`);
-    assert.match(title, /What LoRA is/);
+    assert.match(title, /A tour of the notebook/);
     assert.ok(summary.length > 20 && !summary.startsWith("#"));
     const code = JSON.parse(fs.readFileSync(ORIGINAL, "utf8")).cells.filter(
       (cell: any) => cell.cell_type === "code",
@@ -125,6 +125,11 @@ describe("lab: exported notebooks", () => {
     assert.match(text, /src:url\(data:font\/woff2;base64,/);
     assert.doesNotMatch(text, /url\(fonts\//);
     assert.doesNotMatch(await html(prose("no formula")), /katex/);
+  });
+
+  it("keep hints folded, with the Markdown in them", async () => {
+    const text = await html(prose("<details><summary>Hint 1</summary>\n\n**Look** at `B`.\n\n</details>"));
+    assert.match(text, /<details><summary>Hint 1<\/summary>\s*<p><strong>Look<\/strong> at <code>B<\/code>/);
   });
 
   it("hold plotly once for all figures, as data, and need nothing from the network", async () => {

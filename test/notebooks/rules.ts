@@ -198,7 +198,13 @@ export function brokenLinks(markdown: string, folder: string): string[] {
   });
 }
 
-export const links: Rule = ({ notebook, folder }) => brokenLinks(prose(notebook), folder);
+/** A tutorial opens as a copy in the reader's folder, so it can link to nothing beside itself. */
+export const links: Rule = ({ notebook, folder }) => [
+  ...brokenLinks(prose(notebook), folder),
+  ...linksOf(prose(notebook))
+    .filter((link) => !/^(#|attachment:|[a-z][a-z0-9+.-]*:)/i.test(link))
+    .map((link) => `links to ${link}, which is not in the reader's folder: name it instead`),
+];
 
 export const RULES: Record<string, Rule> = {
   "says its title, goal, minutes and prerequisites": head,
