@@ -11,6 +11,7 @@ import launcher from "./plugins/launcher";
 import machine from "./plugins/machine";
 import plotly from "./plugins/plotly";
 import replay from "./plugins/replay";
+import settings from "./plugins/settings";
 import timing from "./plugins/timing";
 import tutorials from "./plugins/tutorials";
 import "./style/index.css";
@@ -22,6 +23,7 @@ const LEFT_OUT = new Set([
   "@jupyterlab/notebook-extension:language-server",
   // Ours are in their place.
   "@jupyterlab/application-extension:logo",
+  "@jupyterlab/apputils-extension:settings",
   "@jupyterlab/launcher-extension:plugin",
 ]);
 
@@ -30,7 +32,7 @@ async function main(): Promise<void> {
   const pluginRegistry = new JupyterPluginRegistry();
   pluginRegistry.registerPlugins([
     ...extensions.filter(({ id }) => !LEFT_OUT.has(id)),
-    ...[branding, launcher, machine, plotly, replay, timing, tutorials],
+    ...[branding, launcher, machine, plotly, replay, settings, timing, tutorials],
   ]);
   const serviceManager = await pluginRegistry.resolveRequiredService(IServiceManager);
   const lab = new JupyterLab({ pluginRegistry, serviceManager, mimeExtensions });

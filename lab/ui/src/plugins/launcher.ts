@@ -1,6 +1,7 @@
 /** The page that opens first, and with every "+": the shelf of tutorials, where JupyterLab has its launcher. */
 import { ILabShell, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { ICommandPalette, MainAreaWidget } from "@jupyterlab/apputils";
+import { PageConfig } from "@jupyterlab/coreutils";
 import { IDefaultFileBrowser } from "@jupyterlab/filebrowser";
 import { ILauncher, LauncherModel } from "@jupyterlab/launcher";
 import { addIcon } from "@jupyterlab/ui-components";
@@ -71,11 +72,16 @@ const plugin: JupyterFrontEndPlugin<ILauncher> = {
     });
     palette?.addItem({ command: SHOW, category: "Tutorials" });
 
+    const fill = () => {
+      if (shell.isEmpty("main")) void commands.execute(CREATE);
+    };
+    // At once when nothing else will come; the file browser, which knows too, first lists its folder.
+    void shell.restored.then(() => {
+      if (PageConfig.getOption("treePath") === "") fill();
+    });
     // Not before the layout changes again: the file that the address names is still to be opened.
     void Promise.all([app.restored, browser?.model.restored]).then(() => {
-      shell.layoutModified.connect(() => {
-        if (shell.isEmpty("main")) void commands.execute(CREATE);
-      });
+      shell.layoutModified.connect(fill);
     });
     shell.addButtonEnabled = true;
     shell.addRequested.connect((_, tabs) => {

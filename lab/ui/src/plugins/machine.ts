@@ -1,5 +1,5 @@
 /** Memory of the kernels, and the device that trains, in the status bar. */
-import type { JupyterFrontEndPlugin } from "@jupyterlab/application";
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { IStatusBar } from "@jupyterlab/statusbar";
 import { Poll } from "@lumino/polling";
 import { Widget } from "@lumino/widgets";
@@ -8,6 +8,8 @@ import { getMachine } from "../api";
 
 /** Milliseconds between two looks; none while the page is hidden. */
 const INTERVAL = 5000;
+/** Milliseconds from the page's start to the first look. */
+const START_DELAY = 1500;
 
 /** @returns "640 MB", "1.4 GB", in units of 1,000 as disks and cards are sold */
 export function bytes(count: number): string {
@@ -38,11 +40,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: "Shows memory and device in the status bar.",
   autoStart: true,
   requires: [IStatusBar],
-  activate: (_app, statusBar: IStatusBar) => {
+  activate: (app: JupyterFrontEnd, statusBar: IStatusBar) => {
     const item = new Widget();
     item.addClass("loralab-Machine");
     statusBar.registerStatusItem("loralab:machine", { item, align: "left", rank: 10 });
-    new Poll({
+    const poll = new Poll({
+      auto: false,
       name: "loralab:machine",
       frequency: { interval: INTERVAL, backoff: true, max: 60_000 },
       standby: "when-hidden",
@@ -52,6 +55,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
         item.node.title = title;
       },
     });
+    // The server starts a process to tell the device: not while the page still needs the processor.
+    void app.restored.then(() => setTimeout(() => void poll.start(), START_DELAY));
   },
 };
 export default plugin;
