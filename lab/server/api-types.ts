@@ -25,7 +25,8 @@
  *
  * The server listens to every kernel itself and keeps the outputs of each cell that was executed with `cellId` in the
  * metadata of its `execute_request` (JupyterLab sends it), whether or not a browser is connected. A finished cell is
- * forgotten once the notebook is saved with the same execution count for it, or by a page that saw how it ended.
+ * forgotten once the notebook is saved with the same execution count for it, or by a page that saw how it ended; but one
+ * with a `display_id` among its outputs stays while the kernel lives, as a later cell or a slider may update it.
  *
  * To replay without losing or doubling anything, after the kernel's WebSocket is connected:
  *
@@ -52,7 +53,10 @@ export type OutputModel =
 export interface RunningOutputs {
   /** The kernel of the notebook's session; null when it has none, and then there are no cells. */
   kernelId: string | null;
-  /** Cells that run, wait to run, or finished since the notebook was saved, in the order of their requests. */
+  /**
+   * Cells that run, wait to run, finished since the notebook was saved, or have displays that the kernel may still update,
+   * in the order of their requests.
+   */
   cells: CellOutputs[];
 }
 
@@ -72,6 +76,8 @@ export interface CellOutputs {
   truncated: boolean;
   /** `msg_id` of the last message that `outputs` holds; null when there was none yet. */
   lastMessageId: string | null;
+  /** The notebook's file holds these outputs. */
+  isSaved: boolean;
   /** ISO times; null when not yet. */
   started: string | null;
   finished: string | null;

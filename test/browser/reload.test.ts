@@ -32,6 +32,14 @@ while (!existsSync("FILE")) {
 /** A cell that draws and prints until there is a file. */
 const curveUntil = (file: string) => CURVE.replace("FILE", file);
 
+const SLIDER = `
+const drawing = (bars: number) => ({ [Symbol.for("Jupyter.display")]: () => ({
+  "text/html": \`<svg width="200" height="40" data-bars="\${bars}">\${[...Array(bars).keys()]
+    .map((i) => \`<rect x="\${i * 12}" width="10" height="40" fill="teal"/>\`).join("")}</svg>\`,
+  "text/plain": bars + " bars",
+}) });
+interact(({ bars }) => drawing(bars), { bars: [0, 4] })`;
+
 /** Points of the trace that is drawn. */
 const points = (lab: LabPage, cell: number): Promise<number> =>
   lab
@@ -121,9 +129,48 @@ describe("reload during a run", () => {
     const time = await second
       .cell(0)
       .evaluate((node) => (node as any).style.getPropertyValue("--loralab-duration"));
-    assert.match(time, /^"\d(\.\d)? s"$/, "how long it ran was recorded, though nobody looked");
+    assert.match(time, /^"\d+(\.\d)? s"$/, "how long it ran was recorded, though nobody looked");
     await second.screenshot("reload-away");
     await second.close();
+  });
+
+  it("keeps the figure of a slider alive, whether the notebook was saved or not", async () => {
+    writeNotebook(lab, "slider.ipynb", [SLIDER]);
+    const page = await LabPage.open(browser, lab, { file: "slider.ipynb" });
+    const bars = (n: number) => page.cell(0).locator(`svg[data-bars='${n}'] rect`);
+    const right = async () => {
+      await page.cell(0).locator(".noUi-handle").focus();
+      await page.page.keyboard.press("ArrowRight");
+    };
+    const reload = async () => {
+      await page.page.reload();
+      await page.page.locator(".jp-Notebook").waitFor();
+      await page.idle();
+    };
+    await page.idle();
+    await page.runCell(0);
+    await bars(2).first().waitFor();
+    await reload();
+    await right();
+    await bars(3).nth(2).waitFor();
+
+    const isSaved = (n: number) =>
+      JSON.stringify(readNotebook(lab, "slider.ipynb").cells[0].outputs).includes(`${n} bars`);
+    await page.page.keyboard.press("Control+s");
+    await eventually(() => isSaved(3), "it was not saved");
+    await reload();
+    await bars(3).nth(2).waitFor();
+    await eventually(
+      async () => (await page.page.locator(".jp-mod-dirty").count()) === 0,
+      "a notebook that nobody changed is said to be changed",
+    );
+    await right();
+    await bars(4).nth(3).waitFor();
+    await page.screenshot("reload-slider");
+    await reload();
+    await bars(4).nth(3).waitFor();
+    assert.equal(await page.cell(0).locator("svg[data-bars]").count(), 1);
+    await page.close();
   });
 
   it("leaves alone what was cleared after the run, and what was saved", async () => {

@@ -124,6 +124,52 @@ describe("lab: the log of outputs", () => {
     assert.equal(kept(true, false, 3, true), true, "a page that was too slow holds a part only");
   });
 
+  it("keeps a saved cell whose displays may still be updated, and says whether the file has its latest", () => {
+    const log = new OutputLog();
+    log.requested("request", "cell", gone);
+    log.add(message("execute_input", { execution_count: 3 }));
+    const transient = { display_id: "d" };
+    const data = (text: string) => ({ data: { "text/plain": text }, metadata: {}, transient });
+    log.add(message("display_data", data("before")));
+    log.add(message("status", { execution_state: "idle" }));
+    const save = (execution_count: number | null) =>
+      log.saved(notebook(codeCell("cell", "", { execution_count })) as any);
+    save(3);
+    assert.deepEqual(
+      log.list().map(({ isSaved, displayIds }) => [isSaved, displayIds]),
+      [[true, { 0: "d" }]],
+    );
+    log.add(message("update_display_data", data("after"), "of a slider"));
+    const [updated] = log.list();
+    assert.equal(updated!.isSaved, false);
+    assert.deepEqual((updated!.outputs[0] as any).data, { "text/plain": "after" });
+    save(null);
+    assert.deepEqual(log.list(), [], "the user cleared it");
+  });
+
+  it("forgets what is saved when the kernel ends, and first when there is too much", () => {
+    const run = (log: OutputLog, id: string, size: number) => {
+      log.requested(id, id, gone);
+      log.add(message("execute_input", { execution_count: 1 }, id));
+      const transient = { display_id: id };
+      const data = { "text/plain": "x".repeat(size) };
+      log.add(message("display_data", { data, metadata: {}, transient }, id));
+      log.add(message("status", { execution_state: "idle" }, id));
+    };
+    const kept = (log: OutputLog) => log.list().map(({ cellId, outputs }) => [cellId, outputs.length]);
+    const log = new OutputLog();
+    run(log, "saved", 10);
+    log.saved(notebook(codeCell("saved", "", { execution_count: 1 })) as any);
+    run(log, "unsaved", 7e6);
+    for (let i = 0; i < 9; i++) run(log, `cell-${i}`, 7e6);
+    assert.deepEqual(kept(log)[0], ["unsaved", 0], "the oldest that nobody saved is emptied next");
+    const other = new OutputLog();
+    run(other, "saved", 10);
+    other.saved(notebook(codeCell("saved", "", { execution_count: 1 })) as any);
+    other.aborted();
+    assert.deepEqual(kept(other), []);
+  });
+
   it("knows a cell that never ran from one that failed and one that the kernel's end cut off", () => {
     const idle: [string, object] = ["status", { execution_state: "idle" }];
     const input: [string, object] = ["execute_input", { execution_count: 1 }];

@@ -2,8 +2,8 @@
  * `interact(fn, controls)`: controls above, what `fn` shows and returns below, and again after each change.
  *
  * The output is ordinary displays that are updated in place, not an Output widget: so it is in the saved notebook, and
- * readable where there are no widgets. Its price: a page that is loaded again knows saved displays no more by their
- * ids, and shows changes only once the cell is run again.
+ * readable where there are no widgets. Its price: a page of JupyterLab that is loaded again knows saved displays no more
+ * by their ids, and shows changes only once the cell is run again. The lab's server remembers the ids for it.
  *
  * Runs do not wait in a queue: when one ends, the next has the latest values. One that takes long while its values are
  * out of date is stopped, as an interrupt would, and shows nothing more.

@@ -3,7 +3,8 @@
  *
  * A page that is loaded again has lost what was put out in the meantime (jupyterlab#2833). The server hears every
  * broadcast, knows from `cellId` in the metadata of the request which cell it belongs to, and keeps it until the
- * notebook is saved with it. What is kept is bounded: of one cell, the beginning and the end.
+ * notebook is saved with it. A cell whose displays can still be updated, as those of `interact`, is kept after that too:
+ * the file does not say which display is which. What is kept is bounded: of one cell, the beginning and the end.
  */
 import type { Message } from "../../../kernel/protocol/messages";
 import type { CellOutputs, OutputModel } from "../api-types";
@@ -55,6 +56,7 @@ export class OutputLog {
       lastMessageId: null,
       started: null,
       finished: null,
+      isSaved: false,
       kept: [],
       size: 0,
       page,
@@ -67,25 +69,35 @@ export class OutputLog {
     if (header.msg_type === "update_display_data") this.update(content);
     const cell = this.cells.get(parent.msg_id ?? "");
     if (!cell) return;
+    cell.isSaved = false;
     this.apply(cell, header.msg_type, content as Record<string, any>);
     cell.lastMessageId = header.msg_id;
   }
 
-  /** The notebook was saved: what it holds need not be kept, nor what a page saw and chose to clear. */
+  /**
+   * The notebook was saved: what it holds need not be kept, unless it may still be updated, nor what a page saw and chose
+   * to clear.
+   */
   saved(notebook: NotebookContent): void {
     const inFile = new Map(notebook.cells.map((cell) => [cell.id, cell]));
-    for (const [id, { cellId, finished, executionCount, page, isFetched }] of this.cells) {
-      const cell = inFile.get(cellId);
+    for (const [id, entry] of this.cells) {
+      const { finished, executionCount, page, isFetched, kept } = entry;
+      const cell = inFile.get(entry.cellId);
       const isSaved = executionCount === null || cell?.execution_count === executionCount;
       const isSeen = isFetched || (!page.hasMissed && (isSaved || page.isConnected));
-      if (finished && (isSeen || !cell)) this.forget(id);
+      if (!finished || (cell && !isSeen)) continue;
+      const isLive = kept.some(({ displayId }) => displayId !== undefined);
+      if (isLive && executionCount !== null && isSaved) entry.isSaved = true;
+      else this.forget(id);
     }
   }
 
-  /** The kernel is gone: nothing that runs or waits will end any more. */
+  /** The kernel is gone: nothing that runs or waits will end any more, and nothing saved be updated. */
   aborted(): void {
-    for (const cell of this.cells.values())
+    for (const [id, cell] of this.cells) {
       if (!cell.finished) finish(cell, cell.started ? "error" : "aborted");
+      if (cell.isSaved) this.forget(id);
+    }
   }
 
   /** The requests that have not ended, in order. */
@@ -169,6 +181,7 @@ export class OutputLog {
     for (const cell of this.cells.values())
       for (const kept of cell.kept) {
         if (kept.displayId !== id || !("data" in kept.output)) continue;
+        cell.isSaved = false;
         Object.assign(kept.output, { data: content.data, metadata: content.metadata });
         this.grow(cell, kept, sizeOf(kept.output) - kept.size);
       }
@@ -201,6 +214,7 @@ export class OutputLog {
     kept.size += by;
     cell.size += by;
     this.size += by;
+    for (const [id, { isSaved }] of this.cells) if (isSaved && this.size > MOST_OF_KERNEL) this.forget(id);
     if (this.size <= MOST_OF_KERNEL) return;
     for (const other of this.cells.values()) {
       if (!other.finished || other === cell) continue;

@@ -1,7 +1,8 @@
 /**
  * Output that survives a reload of the page. A kernel goes on while no page looks, and its messages are for the page
  * that asked; a page that comes later would show what was last saved, for good. Our server keeps the outputs of every
- * cell that has not been saved; this plugin fetches them when a notebook is opened and then follows the kernel.
+ * cell that has not been saved, or that the kernel may still update; this plugin fetches them when a notebook is opened
+ * and then follows the kernel.
  *
  * The cell is *executed again*, by JupyterLab's own `CodeCell.execute`, except that no request is sent: the kernel it
  * gets answers with a future that is fed with the recorded outputs first and the live messages after them. So prompts,
@@ -46,8 +47,8 @@ class Replay {
   private executionCount: number | null;
   private failed = false;
   private replied = false;
-  /** Messages are handled one after the other, as a kernel connection does. */
-  private handled: Promise<void> = Promise.resolve();
+  /** Messages are handled one after the other, as a kernel connection does; the end of the last. */
+  handled: Promise<void> = Promise.resolve();
 
   constructor(
     private kernel: Kernel.IKernelConnection,
@@ -70,6 +71,7 @@ class Replay {
   run(): void {
     const session = { session: { kernel: { requestExecute: () => this.future } } };
     const metadata = { recordTiming: true, cellId: this.recorded.cellId };
+    const isHidden = this.cell.outputHidden;
     CodeCell.execute(this.cell, session as unknown as ISessionContext, metadata).then(
       () => {
         // JupyterLab does so when the number changes; an aborted cell has none.
@@ -79,6 +81,8 @@ class Replay {
         // The kernel ended or the cell was run anew; the cell shows which.
       },
     );
+    // Running a cell shows its outputs; nobody has run it.
+    if (this.recorded.isSaved) this.cell.outputHidden = isHidden;
     const { state, started, finished, outputs, displayIds, clearNext } = this.recorded;
     if (started) {
       this.feed("status", { execution_state: "busy" }, started);
@@ -175,6 +179,13 @@ async function replayNotebook(panel: NotebookPanel, kernel: Kernel.IKernelConnec
     replays.push(replay);
   }
   if (!replays.length) return messages.stop();
+  if (recorded.cells.every(({ isSaved }) => isSaved)) {
+    // The file has it all: the notebook is as it was opened.
+    const { model } = panel.context;
+    void Promise.all(replays.map(({ handled }) => handled)).then(() => {
+      model.dirty = false;
+    });
+  }
   messages.start((message) => {
     for (const replay of replays) replay.receive(message);
   });
