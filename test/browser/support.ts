@@ -112,8 +112,6 @@ export class LabPage {
   ) {
     page.on("pageerror", (error) => this.problems.push(`uncaught: ${error.stack ?? error.message}`));
     page.on("console", (message) => {
-      // JupyterLab says so of a comm that another tab of the kernel opened.
-      if (message.text().startsWith("Comm not found for comm id")) return;
       if (message.type() === "error") this.problems.push(`${message.text()} (${message.location().url})`);
     });
     const watch = (address: string) => {

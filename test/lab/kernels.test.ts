@@ -103,6 +103,23 @@ describe("lab: front ends of a kernel", () => {
     two.close();
   });
 
+  it("keeps a comm between the front end that opened it and the kernel", async () => {
+    const [one, two] = [await Channel.open(lab, id), await Channel.open(lab, id)];
+    await two.reply(two.send("kernel_info_request", {}));
+    const request = one.send("comm_open", { comm_id: "of-one", target_name: "nobody's", data: {} });
+    const closed = (page: Channel) => page.messages.filter(({ header }) => header.msg_type === "comm_close");
+    await one.idle(request);
+    await two.idle(request);
+    assert.deepEqual(
+      closed(one).map(({ content }) => content.comm_id),
+      ["of-one"],
+      "a comm of an unknown target is closed at once",
+    );
+    assert.deepEqual(closed(two), []);
+    one.close();
+    two.close();
+  });
+
   it("keeps messages for a front end whose connection broke, until it is back", async () => {
     const page = await Channel.open(lab, id, "a-session");
     const request = page.execute(

@@ -48,6 +48,8 @@ export class Kernel {
   private process: KernelProcess | undefined;
   private sockets: FrontEndSockets | undefined;
   private readonly links = new Set<Link>();
+  /** The front ends that opened comms, by the comms' ids. */
+  private readonly commOwners = new Map<string, Link>();
   private readonly session = randomUUID();
   /** The end of the last of the operations that wait for each other. */
   private turn: Promise<unknown> = Promise.resolve();
@@ -211,6 +213,7 @@ export class Kernel {
   private lose(state: "restarting" | "dead", { isTold = true } = {}): void {
     this.isReady = false;
     this.outputs.aborted();
+    this.commOwners.clear();
     this.sockets?.close();
     this.sockets = undefined;
     for (const link of this.links) link.detach();
@@ -231,7 +234,10 @@ export class Kernel {
     const link: Link = new Link(
       sessionId,
       (request) => this.onRequest(request, link),
-      (closed) => this.links.delete(closed),
+      (closed) => {
+        this.links.delete(closed);
+        for (const [id, owner] of this.commOwners) if (owner === closed) this.commOwners.delete(id);
+      },
     );
     this.links.add(link);
     return link;
@@ -242,9 +248,12 @@ export class Kernel {
     this.lastActivity = new Date();
     if (channel !== "shell") return;
     const { msg_type, msg_id } = JSON.parse(parts[0].toString());
-    if (msg_type !== "execute_request") return;
-    const { cellId } = JSON.parse(parts[2].toString());
-    if (typeof cellId === "string") this.outputs.requested(msg_id, cellId, link);
+    if (msg_type === "execute_request") {
+      const { cellId } = JSON.parse(parts[2].toString());
+      if (typeof cellId === "string") this.outputs.requested(msg_id, cellId, link);
+    } else if (msg_type === "comm_open") {
+      this.commOwners.set(JSON.parse(parts[3].toString()).comm_id, link);
+    }
   }
 
   private onBroadcast(delivery: Delivery): void {
@@ -254,7 +263,11 @@ export class Kernel {
     if (message.header.msg_type === "status" && (execution_state === "busy" || execution_state === "idle"))
       this.setState(execution_state);
     this.outputs.add(message);
-    this.broadcast(delivery);
+    // Another page knows nothing of a comm that this one opened, and reports that as an error.
+    const owner = this.commOwners.get(message.content.comm_id as string);
+    if (owner) owner.deliver(delivery);
+    else this.broadcast(delivery);
+    if (message.header.msg_type === "comm_close") this.commOwners.delete(message.content.comm_id as string);
   }
 
   /** Sends a broadcast as if it came from the kernel. */
