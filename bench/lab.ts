@@ -68,6 +68,8 @@ export async function labBench(): Promise<Record<string, { measured: string; tar
       await page.page.close();
       await lab.endKernels();
     }
+    // What the server keeps, once it has had the time to give back what it needed.
+    await new Promise((resolve) => setTimeout(resolve, 5000));
     const machine = new URL("/lab/api/machine", lab.url);
     const headers = { authorization: `token ${new URL(lab.url).searchParams.get("token")}` };
     const { server } = (await (await fetch(machine, { headers })).json()) as { server: number };

@@ -1,7 +1,9 @@
 /** The lab's server: a small Jupyter Server, for one user, on this machine. */
 import http from "node:http";
 import type { AddressInfo } from "node:net";
+import v8 from "node:v8";
 import { getRequestListener } from "@hono/node-server";
+import { collectWhenIdle } from "../../kernel/idle";
 import { Lab, type LabOptions } from "./lab";
 import { routes } from "./routes";
 import { Security } from "./security";
@@ -41,6 +43,7 @@ export async function startServer({ ip, port, tries, token, ...options }: Server
   const lab = new Lab(options, security);
   const app = routes(lab);
   server.on("request", getRequestListener(app.fetch, { overrideGlobalObjects: false }));
+  giveMemoryBack(server);
   const endWebSockets = serveWebSockets(server, security, lab.kernels, lab.events);
   const host = ip.includes(":") ? `[${ip}]` : ip === "0.0.0.0" ? "127.0.0.1" : ip;
   return {
@@ -54,6 +57,26 @@ export async function startServer({ ip, port, tries, token, ...options }: Server
       server.closeAllConnections();
     },
   };
+}
+
+/** What a request of more than this leaves behind is worth a collection of garbage, in bytes. */
+const LARGE = 2 ** 20;
+const PAUSE_MS = 1000;
+
+/**
+ * A large notebook is copied several times on its way, as text and as values; after it, the server would keep the room.
+ * V8 never gives back what the youngest values' part of its heap has grown to (32 MB), so that stays as it is.
+ */
+function giveMemoryBack(server: http.Server): void {
+  v8.setFlagsFromString("--semi-space-growth-factor=1");
+  const collect = collectWhenIdle(PAUSE_MS);
+  server.on("request", ({ socket }, response) => {
+    const moved = () => socket.bytesRead + socket.bytesWritten;
+    const before = moved();
+    response.on("close", () => {
+      if (moved() - before > LARGE) collect();
+    });
+  });
 }
 
 async function listen(server: http.Server, ip: string, port: number, tries: number): Promise<number> {

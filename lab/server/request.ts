@@ -2,6 +2,7 @@
 import type { Context } from "hono";
 import type { Model, Wanted } from "./contents/model";
 import { normalPath } from "./contents/paths";
+import { joinedText, pieces } from "./contents/pieces";
 import { HttpError } from "./errors";
 
 /** The contents path in the URL, as `:path`; "" for the root folder. */
@@ -26,7 +27,7 @@ export async function json<T extends object = Record<string, unknown>>(
   c: Context,
   otherwise?: T,
 ): Promise<T> {
-  const text = await c.req.text();
+  const text = c.req.raw.body ? await joinedText(c.req.raw.body) : "";
   if (text.trim() === "" && otherwise) return otherwise;
   let value: unknown;
   try {
@@ -50,6 +51,20 @@ export function wantedContent(c: Context): Wanted {
     throw new HttpError(400, "content and hash should be 0 or 1");
   const text = format === "text" || format === "base64" ? format : undefined;
   return { type: type as Wanted["type"], format: text, content: content === "1", hash: hash === "1" };
+}
+
+/** The model of a file with its content, which may be long. */
+export function content(c: Context, model: Model): Response {
+  const parts = pieces(JSON.stringify(model));
+  const encoder = new TextEncoder();
+  const body = new ReadableStream({
+    pull(controller) {
+      const { value, done } = parts.next();
+      if (done) controller.close();
+      else controller.enqueue(encoder.encode(value));
+    },
+  });
+  return c.body(body, 200, { "Content-Type": "application/json" });
 }
 
 /** 204 once something is done. */

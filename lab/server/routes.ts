@@ -8,7 +8,7 @@ import { HttpError } from "./errors";
 import { fileIn, sendFile } from "./files";
 import { kernelspec, kernelspecs, OWN_KERNEL, specModel } from "./kernels/specs";
 import type { Lab } from "./lab";
-import { attachment, contentsPath, done, json, made, name, pathOf, wantedContent } from "./request";
+import { attachment, content, contentsPath, done, json, made, name, pathOf, wantedContent } from "./request";
 import { secure } from "./secure";
 
 const PATH = ":path{[^]*}";
@@ -65,7 +65,7 @@ export function routes(lab: Lab): Hono {
     done(c, checkpoints.delete(pathOf(c), name(c, "id"))),
   );
   for (const url of ["/api/contents", `/api/contents/${PATH}`]) {
-    app.get(url, async (c) => c.json(await contents.get(pathOf(c), wantedContent(c))));
+    app.get(url, async (c) => content(c, await contents.get(pathOf(c), wantedContent(c))));
     app.post(url, async (c) => made(c, await contents.create(pathOf(c), await json(c))));
     app.put(url, async (c) => {
       const { isNew, ...model } = await contents.save(pathOf(c), await json(c));

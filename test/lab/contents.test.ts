@@ -89,6 +89,18 @@ describe("lab: contents", () => {
     assert.deepEqual([read.source, read.outputs[0].text], ["x\ny", "a\nb\n"]);
   });
 
+  it("carries long texts, which go in pieces, to the disk and back with every character whole", async () => {
+    // Of two UTF-16 units and four bytes each, at odd places: some lie across every border between pieces.
+    const source = `.${"\u{1F642}".repeat(200_000)}`;
+    await saveNotebook(lab, "long.ipynb", notebook(codeCell("a", source)));
+    assert.equal(JSON.parse(fs.readFileSync(lab.file("long.ipynb"), "utf8")).cells[0].source[0], source);
+    const { content, hash } = (await get("long.ipynb?hash=1")).body;
+    assert.equal(content.cells[0].source, source);
+    assert.equal(content.cells[0].metadata.trusted, true);
+    const [expected] = execFileSync("sha256sum", [lab.file("long.ipynb")], { encoding: "utf8" }).split(" ");
+    assert.equal(hash, expected);
+  });
+
   it("gives the cells of an older notebook the same ids at every reading", async () => {
     const { id: _, ...cell } = codeCell("", "1");
     fs.writeFileSync(lab.file("old.ipynb"), JSON.stringify({ ...notebook(cell, cell), nbformat_minor: 2 }));

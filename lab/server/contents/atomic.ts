@@ -8,6 +8,7 @@
 import { randomBytes } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
+import { pieces } from "./pieces";
 
 const TEMPORARY = /^\.~.+\.[0-9a-f]{12}\.tmp$/;
 /** A temporary file older than this belongs to no write that is still under way. */
@@ -30,7 +31,7 @@ export async function writeAtomic(file: string, data: string | Uint8Array, mode?
   try {
     const handle = await fs.open(temporary, "wx", kept === undefined ? 0o666 : kept & 0o777);
     try {
-      await handle.writeFile(data);
+      for (const piece of typeof data === "string" ? pieces(data) : [data]) await handle.writeFile(piece);
       await handle.sync();
     } finally {
       await handle.close();

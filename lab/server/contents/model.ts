@@ -1,6 +1,6 @@
 /** The contents model: what the API tells of a file, a notebook or a folder. */
-import { createHash } from "node:crypto";
-import { constants, type Stats } from "node:fs";
+import { createHash, type Hash } from "node:crypto";
+import { constants, createReadStream, type Stats } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
 import type { Contents as C } from "@jupyterlab/services";
@@ -8,6 +8,7 @@ import mime from "mime-types";
 import { HttpError } from "../errors";
 import { parseNotebook } from "./notebook-file";
 import { baseName, joinPath } from "./paths";
+import { joinedText } from "./pieces";
 import type { Trust } from "./trust";
 
 export type Model = C.IModel;
@@ -68,13 +69,15 @@ export async function withContent(
       `${model.path} has ${(model.size! / 2 ** 20).toFixed(0)} MiB; up to ${LARGEST / 2 ** 20} MiB can be opened. ` +
         "Download it, or read it from a cell.",
     );
-  const bytes = await fs.readFile(file);
-  const hashed = hash ? hashOf(bytes) : {};
   if (model.type === "notebook") {
-    const notebook = parseNotebook(bytes.toString("utf8"), model.path);
+    const hashing = createHash("sha256");
+    const text = await joinedText(createReadStream(file), (piece) => hash && hashing.update(piece));
+    const notebook = parseNotebook(text, model.path);
     trust.mark(notebook);
-    return { ...model, ...hashed, format: "json", content: notebook };
+    return { ...model, ...(hash ? hashModel(hashing) : {}), format: "json", content: notebook };
   }
+  const bytes = await fs.readFile(file);
+  const hashed = hash ? hashModel(createHash("sha256").update(bytes)) : {};
   const text = format === "base64" ? undefined : utf8(bytes);
   if (format === "text" && text === undefined)
     throw new HttpError(400, `${model.path} is not UTF-8 encoded text`, "bad format");
@@ -105,9 +108,8 @@ export async function listing(
 
 export async function hashOfFile(file: string): Promise<{ hash: string; hash_algorithm: string }> {
   const hash = createHash("sha256");
-  const handle = await fs.open(file);
-  for await (const chunk of handle.createReadStream()) hash.update(chunk);
-  return { hash: hash.digest("hex"), hash_algorithm: "sha256" };
+  for await (const piece of createReadStream(file)) hash.update(piece);
+  return hashModel(hash);
 }
 
 export function mimetypeOf(name: string): string | undefined {
@@ -120,8 +122,8 @@ function typeOf(apiPath: string): "file" | "notebook" {
   return apiPath.endsWith(".ipynb") ? "notebook" : "file";
 }
 
-function hashOf(bytes: Buffer): { hash: string; hash_algorithm: string } {
-  return { hash: createHash("sha256").update(bytes).digest("hex"), hash_algorithm: "sha256" };
+function hashModel(sha256: Hash): { hash: string; hash_algorithm: string } {
+  return { hash: sha256.digest("hex"), hash_algorithm: "sha256" };
 }
 
 function utf8(bytes: Buffer): string | undefined {

@@ -71,14 +71,14 @@ export function parseNotebook(text: string, name: string): NotebookContent {
 
 /** The text of a notebook's file. What is only of the moment (trust, conversion) is left out. */
 export function formatNotebook(notebook: NotebookContent): string {
-  const copy = structuredClone(notebook);
+  const copy = sorted(notebook) as NotebookContent;
   for (const key of ["orig_nbformat", "orig_nbformat_minor", "signature"]) delete copy.metadata?.[key];
   for (const cell of copy.cells) {
     delete cell.metadata?.trusted;
     if (typeof cell.source === "string") (cell as any).source = toLines(cell.source);
     eachText(cell, isSplit, (text) => (typeof text === "string" ? toLines(text) : text));
   }
-  return `${JSON.stringify(sorted(copy), null, 1)}\n`;
+  return `${JSON.stringify(copy, null, 1)}\n`;
 }
 
 /**

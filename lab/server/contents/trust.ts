@@ -10,6 +10,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { privateFolder } from "../folders";
 import { type NotebookContent, sorted } from "./notebook-file";
+import { pieces } from "./pieces";
 
 /** nbformat's own limit: the oldest signatures go when there are more. */
 const MOST = 65535;
@@ -58,8 +59,9 @@ export class Trust {
       return { ...cell, metadata };
     });
     const { signature: _, ...metadata } = notebook.metadata ?? {};
-    const content = JSON.stringify(sorted({ ...notebook, cells, metadata }));
-    return createHmac("sha256", this.key).update(content).digest("hex");
+    const hmac = createHmac("sha256", this.key);
+    for (const piece of pieces(JSON.stringify(sorted({ ...notebook, cells, metadata })))) hmac.update(piece);
+    return hmac.digest("hex");
   }
 }
 
