@@ -13,7 +13,7 @@ import { Run } from "../train/run";
 import { styleOf } from "./compare";
 import { COLOURS, Figure, type Trace } from "./figure";
 import { type Content, html, table } from "./html";
-import { methodStyle } from "./method-style";
+import { methodOfRun, methodStyle } from "./method-style";
 import { chart } from "./picture";
 
 export interface ForgettingOptions {
@@ -203,7 +203,9 @@ function read(
   runs: Run | readonly Run[] | Named,
   { learning }: ForgettingOptions,
 ): { drawn: Drawn[]; learning?: string } {
-  const all = groups(runs instanceof Run ? [runs] : runs).filter(({ runs }) => runs.length > 0);
+  const all = groups(runs instanceof Run ? { [methodOfRun(runs)]: runs } : runs).filter(
+    ({ runs }) => runs.length > 0,
+  );
   const drawn = all.map((group, i) => ({
     ...group,
     style: styleOf(all, i),
@@ -254,7 +256,7 @@ function domains(group: Drawn): Trace[] {
   if (names.length < 2 || Math.abs(valuesOf(group, FORGETTING)[0]!.of.mean) > 1e-3) return [];
   return names.map((name, i) => {
     const points = valuesOf(group, name);
-    const colour = COLOURS[(i + 3) % COLOURS.length];
+    const colour = COLOURS[(i + 6) % COLOURS.length];
     return {
       type: "scatter",
       mode: "lines",
@@ -309,7 +311,7 @@ function finding(drawn: readonly Drawn[], learning: string | undefined): string 
   const [forgotLeast, forgotMost] = [last(least, FORGETTING)!, last(most, FORGETTING)!];
   const difference = `${nats(forgotMost.mean - forgotLeast.mean)} nats per token`;
   const forgot = overlap(forgotLeast, forgotMost)
-    ? `${least.name} and ${most.name} forgot as much, as far as their seeds tell`
+    ? `${least.name} and ${most.name} forgot the same as far as their seeds tell`
     : `${least.name} forgot ${difference} less than ${most.name}`;
   const [a, b] = learning ? [last(least, learning), last(most, learning)] : [];
   if (!learning || !a || !b) return forgot;

@@ -28,8 +28,10 @@ export interface ForgettingSettings extends Partial<SourceProbes> {
 /** Predictions of a window; the base models' context. */
 const WINDOW = 256;
 
-/** What the base does. */
+/** What the base does, and on what. */
 interface Before {
+  /** By the texts' names; cut once, since tokenizing whole texts takes longer than reading the windows. */
+  windows: [name: string, examples: Example[]][];
   losses: Record<string, number>;
   /** The sentences that it completes. */
   known: Record<string, readonly Cloze[]>;
@@ -65,14 +67,6 @@ export function forgetting({ tokens = 512, sentences = 32, ...given }: Forgettin
   }
   const bases = new WeakMap<LanguageModel["weights"], Before>();
 
-  const losses = async (model: LanguageModel) => {
-    const result: Record<string, number> = {};
-    for (const [name, text] of texts) {
-      const examples = windows(model, name, text, tokens);
-      result[name] = await evaluateLoss(model, examples, { batchSize: Math.min(8, examples.length) });
-    }
-    return result;
-  };
   const measureBase = async (base: LanguageModel): Promise<Before> => {
     const known: Record<string, readonly Cloze[]> = {};
     for (const [name, all] of cloze) {
@@ -80,7 +74,8 @@ export function forgetting({ tokens = 512, sentences = 32, ...given }: Forgettin
       const right = await completed(base, some);
       known[name] = some.filter((_, i) => right[i]);
     }
-    return { losses: await losses(base), known };
+    const cut = texts.map(([name, text]): [string, Example[]] => [name, windows(base, name, text, tokens)]);
+    return { windows: cut, losses: await lossesOn(base, cut), known };
   };
 
   return {
@@ -88,7 +83,7 @@ export function forgetting({ tokens = 512, sentences = 32, ...given }: Forgettin
       const { weights } = model;
       const base = bases.get(weights) ?? (await measureBase(model.detach()));
       bases.set(weights, base);
-      const now = await losses(model);
+      const now = await lossesOn(model, base.windows);
       const values: Record<string, number> = {};
       for (const [name, loss] of Object.entries(now)) values[SOURCE + name] = loss;
       for (const [name, known] of Object.entries(base.known)) {
@@ -100,6 +95,13 @@ export function forgetting({ tokens = 512, sentences = 32, ...given }: Forgettin
       return { [FORGETTING]: rises.reduce((sum, rise) => sum + rise, 0) / rises.length, ...values };
     },
   };
+}
+
+async function lossesOn(model: LanguageModel, texts: Before["windows"]): Promise<Record<string, number>> {
+  const losses: Record<string, number> = {};
+  for (const [name, examples] of texts)
+    losses[name] = await evaluateLoss(model, examples, { batchSize: Math.min(8, examples.length) });
+  return losses;
 }
 
 /** Windows of the text, as many as hold so many predictions, spread evenly; documents are apart by end-of-text. */
