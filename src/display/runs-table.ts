@@ -17,7 +17,8 @@ export function runsTable(all: readonly Run[]): DataFrame {
   const danfo = require("danfojs-node") as typeof import("danfojs-node");
   const union = (names: (run: Run) => object) => [...new Set(all.flatMap((run) => Object.keys(names(run))))];
   const outcomes = union(({ outcome }) => outcome);
-  const notes = union(({ origin }) => origin.notes);
+  // What a sweep knows its trials by tells a reader nothing.
+  const notes = union(({ origin }) => origin.notes).filter((name) => name !== "trial");
   const columns: [name: string, value: (run: Run) => string | number][] = [
     ["id", ({ id }) => id],
     ["time", ({ time }) => localTime(time)],

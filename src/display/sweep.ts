@@ -114,6 +114,9 @@ export function sweepFigure(
       .sort((a, b) => a.outcome[measure]!.mean - b.outcome[measure]!.mean)[0];
   const fields = of(down).map((row) => of(across).map((column) => field(row, column)));
   const means = fields.flat().flatMap((cell) => cell?.outcome[measure]?.mean ?? []);
+  // One bad cell would leave the others in one colour.
+  const isLog = Math.min(...means) > 0 && Math.max(...means) > 10 * Math.min(...means);
+  const coloured = (mean: number) => (isLog ? Math.log10(mean) : mean);
   const others = all.filter(({ axis }) => axis !== across && axis !== down).map(({ axis }) => axis);
   const lowest = others.length > 0 ? ` (each field: the lowest over ${others.join(", ")})` : "";
   const rows = tableRows(sweep);
@@ -125,13 +128,15 @@ export function sweepFigure(
   return heatMap(
     {
       title: finding(sweep, measure) + lowest,
-      values: fields.map((row) => row.map((cell) => cell?.outcome[measure]?.mean ?? null)),
+      values: fields.map((row) => row.map((cell) => (cell ? coloured(cell.outcome[measure]!.mean) : null))),
       rows: of(down),
       columns: of(across),
-      axes: { x: across, y: down, value: measure },
+      axes: { x: across, y: down, value: isLog ? `log₁₀ ${measure}` : measure },
       notes: fields.map((row) => row.map((cell) => (cell ? note(sweep, cell, measure) : ""))),
       marked,
-      ...(means.length > 0 && { range: [Math.min(...means), Math.max(...means)] as const }),
+      ...(means.length > 0 && {
+        range: [coloured(Math.min(...means)), coloured(Math.max(...means))] as const,
+      }),
     },
     { text: rows.text, html: rows.html },
   );
@@ -234,16 +239,18 @@ export function parallelCoordinates(sweep: Sweep): Figure {
         line: {
           color: cells.map(({ outcome }) => digits(outcome[criterion]!.mean)),
           colorscale: [
-            [0, "#173f66"],
-            [0.5, "#2f80d0"],
-            [1, "#d9a112"],
+            // Mid-tones, thin lines of which are seen on white and on dark.
+            [0, "#2f80d0"],
+            [0.5, "#808080"],
+            [1, "#e0661a"],
           ],
           showscale: true,
           colorbar: { title: { text: criterion }, outlinewidth: 0 },
         },
-        labelfont: { color: "#808080" },
-        tickfont: { color: "#808080" },
-        rangefont: { color: "#808080" },
+        // Without Plotly's white halo, which smears on a dark page.
+        labelfont: { color: "#808080", shadow: "none" },
+        tickfont: { color: "#808080", shadow: "none" },
+        rangefont: { color: "#808080", shadow: "none" },
       },
     ],
     {

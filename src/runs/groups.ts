@@ -63,7 +63,7 @@ function subject({ origin, settings }: Run): Record<string, unknown> {
 }
 
 /**
- * The settings in which runs differ, in words: "rank 8", "method full, learningRate 0.0001"; "" where in none. Of what
+ * The settings in which runs differ, in words: "rank 8", "full, learningRate 0.0001"; "" where in none. Of what
  * only some methods have, it is asked whether those that have it differ; an alpha that is always the rank says nothing.
  */
 export function distinguish(runs: readonly Run[], { seed = true } = {}): string[] {
@@ -101,7 +101,7 @@ export function distinguish(runs: readonly Run[], { seed = true } = {}): string[
   return all.map((one) =>
     differing
       .filter((key) => one[key] !== undefined)
-      .map((key) => `${key} ${said(one[key])}`)
+      .map((key) => (key === "method" ? said(one[key]) : `${key} ${said(one[key])}`))
       .join(", "),
   );
 }

@@ -39,7 +39,7 @@ describe("comparing runs", () => {
       ],
     );
     const names = (...runs: Run[]) => distinguish(runs, { seed: false });
-    assert.deepEqual(names(one(two), one(full())), ["method lora", "method full"]);
+    assert.deepEqual(names(one(two), one(full())), ["lora", "full"]);
     assert.deepEqual(names(one(two), one(lora({ rank: 2, alpha: 4 }))), ["alpha 2", "alpha 4"]);
     assert.deepEqual(names(one(two), one(lora({ rank: 2, rsLoRA: true }))), ["rsLoRA false", "rsLoRA true"]);
   });
@@ -102,8 +102,8 @@ describe("comparing runs", () => {
   it("draws methods in their own looks where that tells the groups apart", () => {
     const colour = (figure: Figure, name: string) => (trace(figure, name).line as { color: string }).color;
     const methods = compare([one(lora()), one(full())]);
-    assert.equal(colour(methods, "method full (n = 1)"), methodStyle("full").colour);
-    assert.equal(colour(methods, "method lora (n = 1)"), methodStyle("lora").colour);
+    assert.equal(colour(methods, "full (n = 1)"), methodStyle("full").colour);
+    assert.equal(colour(methods, "lora (n = 1)"), methodStyle("lora").colour);
     const ranks = compare([one(lora({ rank: 2 })), one(lora({ rank: 4 }))]);
     assert.equal(colour(ranks, "rank 4 (n = 1)"), COLOURS[1]);
   });
