@@ -16,7 +16,8 @@ const one = (method = lora({ rank: 2 }), loss = 1, seed = 0, more: Record<string
 const three = (method = lora({ rank: 2 }), around = 2): Run[] =>
   [-1, 0, 1].map((offset, seed) => one(method, around + offset, seed));
 const trace = (figure: Figure, name: string) => figure.data.find((some) => some.name === name)!;
-const title = (figure: Figure) => (figure.layout.title as { text: string }).text;
+/** Without the breaks of long lines. */
+const title = ({ layout }: Figure) => (layout.title as { text: string }).text.replaceAll("<br>", " ");
 /** t of 2 degrees of freedom over √3 (Abramowitz & Stegun, table 26.10): the margin of three values with s = 1. */
 const MARGIN = 4.3027 / Math.sqrt(3);
 const near = (a: unknown, b: number) => assert.ok(Math.abs((a as number) - b) < 1e-3, `${a}, expected ${b}`);

@@ -7,7 +7,8 @@ import type { Run } from "../../src/train/run";
 import { runOf, tinyModel } from "./models";
 
 const base = tinyModel();
-const title = ({ layout }: Figure) => (layout.title as { text: string }).text;
+/** Without the breaks of long lines. */
+const title = ({ layout }: Figure) => (layout.title as { text: string }).text.replaceAll("<br>", " ");
 
 /** A run that ends at these values. */
 function run(values: Record<string, number>, method = lora({ rank: 2 })): Run {
