@@ -103,6 +103,7 @@ export function forgettingCurves(
       title: titled(title),
       xaxis: { title: { text: "step" }, anchor: panels.length > 1 ? `y${panels.length}` : "y" },
       ...Object.fromEntries(axes),
+      margin: { l: 56, r: 16, t: 56, b: 44 },
       height: 130 + 150 * panels.length,
       legend: { orientation: "h", x: 0, y: -0.14, yanchor: "top" },
     },
@@ -191,8 +192,10 @@ export function forgettingPlane(
         title: { text: learningTitle(learning) },
         ...(lowerIsBetter(learning) ? { autorange: "reversed" } : {}),
       },
-      height: 400,
-      legend: { orientation: "h", x: 0, y: -0.18, yanchor: "top" },
+      margin: { l: 56, r: 16, t: 56, b: 44 },
+      // Rows of the legend, three names each, must not cost the plot its height.
+      height: 380 + 22 * Math.ceil((drawn.length + beside.length) / 3),
+      legend: { orientation: "h", x: 0, y: -0.26, yanchor: "top" },
     },
     fallback(title, drawn, learning, picture, beside),
   );
