@@ -31,7 +31,7 @@ describe("the shelf and the first tutorial", () => {
       const page = await LabPage.open(browser, lab, { dark });
       const card = page.page.locator(`[data-tutorial="${NAME}"]`);
       await card.waitFor();
-      assert.match((await card.textContent()) ?? "", /A tour of the notebook.*Not started/s);
+      assert.match((await card.textContent()) ?? "", /Start here.*A tour of the notebook.*Not started/s);
       assert.match(await page.page.title(), /^loralab/);
       await page.page.locator(`body[data-jp-theme-light="${!dark}"]`).waitFor({ state: "attached" });
       await page.screenshot(`shelf-${dark ? "dark" : "light"}`);

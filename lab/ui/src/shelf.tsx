@@ -103,31 +103,44 @@ export class Shelf extends ReactWidget {
 function Cards({ loaded, open }: { loaded: Loaded; open: (tutorial: Tutorial) => void }) {
   if (!loaded) return <ul className="loralab-Shelf-cards" aria-busy="true" />;
   if ("error" in loaded) return <p role="alert">The tutorials could not be listed: {loaded.error}</p>;
+  const { tutorials } = loaded;
+  const next = tutorials.find((tutorial) => !isDone(tutorial));
+  const hint = tutorials.some(({ progress }) => progress.opened) ? "Go on here" : "Start here";
   return (
     <ul className="loralab-Shelf-cards">
-      {loaded.tutorials.map((tutorial) => (
+      {tutorials.map((tutorial) => (
         <li key={tutorial.name}>
-          <Card tutorial={tutorial} open={() => open(tutorial)} />
+          <Card tutorial={tutorial} hint={tutorial === next ? hint : undefined} open={() => open(tutorial)} />
         </li>
       ))}
     </ul>
   );
 }
 
-function Card({ tutorial, open }: { tutorial: Tutorial; open: () => void }) {
+const isDone = ({ progress }: Tutorial) => progress.of > 0 && progress.run >= progress.of;
+
+/** @param hint marks the one that comes next */
+function Card({ tutorial, hint, open }: { tutorial: Tutorial; hint?: string; open: () => void }) {
   const { title, summary, minutes, progress } = tutorial;
   const number = /^\d+/.exec(tutorial.name)?.[0];
   const heading = title.replace(/^\d+\s*[·.:–-]\s*/, "");
-  const done = progress.of > 0 && progress.run >= progress.of;
+  const done = isDone(tutorial);
   const state = !progress.opened
     ? "Not started"
     : done
       ? "All cells run"
       : `${progress.run} of ${progress.of} cells run`;
   return (
-    <button type="button" className="loralab-Card" onClick={open} data-tutorial={tutorial.name}>
+    <button
+      type="button"
+      className="loralab-Card"
+      onClick={open}
+      data-tutorial={tutorial.name}
+      data-next={hint !== undefined}
+    >
       <span className="loralab-Card-top">
         {number && <span className="loralab-Card-number">{Number(number)}</span>}
+        {hint && <span className="loralab-Card-hint">{hint}</span>}
         {minutes !== null && <span className="loralab-Card-minutes">{minutes} min</span>}
       </span>
       <span className="loralab-Card-title">{heading}</span>
