@@ -7,6 +7,7 @@ import { WeightErrors } from "../adapters/weight-errors";
 import { Exploration } from "../measure/exploration";
 import { IntruderReport } from "../measure/intruders";
 import type { PlanSettings } from "../measure/memory";
+import { MemoryMeasurement } from "../measure/memory-measurement";
 import { OutputErrors } from "../measure/output-errors";
 import { Plan, Plans } from "../measure/plan";
 import { PlanExploration } from "../measure/plan-exploration";
@@ -24,6 +25,7 @@ import { forgettingCurves } from "./forgetting";
 import { generationBundle } from "./generation";
 import { intruderBundle, intruderFigure, intruderMap } from "./intruders";
 import { showRunsLive } from "./live";
+import { measurementFigure } from "./memory-measurement";
 import { modelCard } from "./model-card";
 import { outputErrorCurves, outputErrorTable } from "./output-errors";
 import { planBundle, plansFigure } from "./plan";
@@ -45,6 +47,13 @@ declare module "../measure/plan" {
   interface Plan extends Displayable {}
   interface Plans extends Displayable {
     /** Memory by term, a bar for each plan: a Plotly figure. */
+    readonly figure: Figure;
+  }
+}
+
+declare module "../measure/memory-measurement" {
+  interface MemoryMeasurement extends Displayable {
+    /** Measured and planned memory, a bar each. */
     readonly figure: Figure;
   }
 }
@@ -124,6 +133,8 @@ attach(Generation.prototype, generationBundle);
 attach(Plan.prototype, planBundle);
 attach(Plans.prototype, (plans) => plans.figure[DISPLAY]());
 property(Plans.prototype, "figure", plansFigure);
+attach(MemoryMeasurement.prototype, (measurement) => measurement.figure[DISPLAY]());
+property(MemoryMeasurement.prototype, "figure", measurementFigure);
 attach(Exploration.prototype, explorationBundle);
 Exploration.prototype.figure = function (value) {
   return explorationFigure(this, value);

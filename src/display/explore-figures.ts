@@ -38,7 +38,9 @@ function headline(exploration: Exploration, here: Position<unknown>): string {
   const { kind, all, none, sets } = exploration;
   const name = exploration.label(here.value);
   const place =
-    kind === "rank" ? `Rank ${here.value} of ${all.value}` : name.replace(/^./, (c) => c.toUpperCase());
+    kind === "rank"
+      ? `Rank ${here.value} of ${all.value}`
+      : name.replace(/^(?=all|layer|none)./, (c) => c.toUpperCase());
   const kept = here.kept === undefined ? "" : ` keeps ${percent(Number(here.kept.toPrecision(3)))} of ‖ΔW‖²`;
   if (sets.length === 0) return `${place}${kept}`;
   return `${place}${kept}: ${lossesOf(here)} (with all of ΔW ${lossesOf(all)}, without ${lossesOf(none)})`;
@@ -120,7 +122,7 @@ function line(exploration: Exploration<number>, here: Position<number>): Figure 
     });
   }
   const labelled = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024].filter((rank) => rank <= all.value);
-  const keptAxis = { title: { text: "‖ΔW‖² kept (%)" }, range: [0, 103] };
+  const keptAxis = { title: { text: "‖ΔW‖² kept (%)" }, range: [0, 103], tickvals: [0, 25, 50, 75, 100] };
   const rows = tableOf(exploration, here.value);
   const lines = [
     ...sets.map((name, i) => ({
@@ -237,8 +239,8 @@ function bars(exploration: Exploration<Switches>, here: Position<Switches>): Fig
     ],
     {
       ...TITLE(wrapped(title)),
-      margin: { l: 56, r: 16, t: 64, b: 44 },
-      height: 380,
+      margin: { l: 56, r: 16, t: 84, b: 44 },
+      height: 400,
       barmode: "group",
       xaxis: { title: { text: "module or layer of the change; switched off in brackets" }, type: "category" },
       yaxis: { title: { text: unit } },
@@ -276,7 +278,7 @@ function map(exploration: BlendExploration, here: Position<BlendValue>): Figure 
   const mean = ({ losses }: Position<BlendValue>) =>
     sets.reduce((sum, name) => sum + losses[name]!, 0) / sets.length;
   const best = [...positions].sort((p, q) => mean(p) - mean(q))[0]!;
-  const label = exploration.label(here.value).replace(/^./, (c) => c.toUpperCase());
+  const label = exploration.label(here.value);
   const least = sets.length > 0 ? `; least at ${exploration.label(best.value)}` : "";
   const isZero = weights[0] === 0 && weights[1] === 0;
   const size =
@@ -295,8 +297,9 @@ function map(exploration: BlendExploration, here: Position<BlendValue>): Figure 
   );
   const figure = heatMap(
     {
-      title: wrapped(title),
+      title,
       values,
+      labelled: true,
       rows,
       columns: rows,
       axes: { x: `weight of ${other}`, y: `weight of ${one}`, value: "mean loss" },
@@ -317,15 +320,25 @@ function map(exploration: BlendExploration, here: Position<BlendValue>): Figure 
         ],
         `l${"r".repeat(rows.length)}`,
       ),
-      html: withoutCrossTerms ? html`<p>${sentence(withoutCrossTerms)}</p>` : undefined,
+      html: [
+        withoutCrossTerms ? html`<p>${sentence(withoutCrossTerms)}</p>` : undefined,
+        table(
+          ["", ...rows.map((v) => `${other} × ${v}`)].map((head, i) => ({ head, number: i > 0 })),
+          values.map((row, i) => ({
+            cells: [`${one} × ${rows[i]}`, ...row.map((loss) => (loss === null ? "–" : nats(loss)))],
+          })),
+        ),
+      ],
     },
   );
+  Object.assign(figure.layout, TITLE(wrapped(title)), { margin: { l: 56, r: 16, t: 84, b: 44 } });
   return figure;
 }
 
 const sentence = (text: string) => `${text[0]!.toUpperCase()}${text.slice(1)}.`;
 
-/** A title over two lines, where it has two sentences. */
-const wrapped = (title: string): string => title.replace(". ", ".<br>");
+/** A title over two lines or three: its sentences, and what is in brackets. */
+const wrapped = (title: string): string =>
+  title.replace(". ", ".<br>").replace(" (with all", "<br>(with all");
 
 const digits = (x: number): number => Number(x.toPrecision(5));

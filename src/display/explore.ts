@@ -136,7 +136,7 @@ function controlsOf(exploration: Exploration, widgets: Widgets): Record<string, 
 /** The position that the controls stand for. */
 function positionOf({ kind, all }: Exploration, values: Record<string, any>): unknown {
   if (kind === "rank") return values.rank;
-  if (kind === "scale") return values.factor;
+  if (kind === "scale") return Number(values.factor.toPrecision(6)); // 0.9 and not 0.8999999
   if (kind === "blend")
     return { weights: [values.one, values.other], crossTerms: values.crossTerms ?? false };
   const { modules, layers } = all.value as Required<Switches>;

@@ -14,6 +14,8 @@ export interface HeatMap {
   notes?: readonly (readonly string[])[];
   /** Values about zero, of both signs: zero gets the colour in the middle. */
   signed?: boolean;
+  /** Whether cells say their values. */
+  labelled?: boolean;
   /** A cell to mark, where it is one of them. */
   marked?: { row: number; column: number };
   /** From the lightest colour to the darkest. Default: from 0 to the largest value; of signed ones alike to both sides. */
@@ -35,7 +37,7 @@ export const SIGNED: [number, string][] = [
 
 /** @param below what follows the picture where Plotly is absent */
 export function heatMap(
-  { title, values, rows, columns, axes, notes, signed = false, marked, range: given }: HeatMap,
+  { title, values, rows, columns, axes, notes, signed = false, labelled, marked, range: given }: HeatMap,
   below?: { text: string; html: Content },
 ): Figure {
   const numbers = values.flat().filter((value): value is number => value !== null && Number.isFinite(value));
@@ -60,6 +62,7 @@ export function heatMap(
         colorbar: { title: { text: axes.value }, outlinewidth: 0 },
         ...(notes && { text: notes, hoverinfo: "text+x+y" }),
         hovertemplate: `${axes.y} %{y}, ${axes.x} %{x}<br>${axes.value}: %{z:.4~g}${notes ? "<br>%{text}" : ""}<extra></extra>`,
+        ...(labelled && { texttemplate: "%{z:.3~g}" }),
         ...(columns.length <= 24 && { xgap: 1, ygap: 1 }),
       },
       ...(mark ? [markTrace(columns[mark.column]!, rows[mark.row]!)] : []),

@@ -152,7 +152,8 @@ function finding(plan: Plan, plans: readonly Plan[]): string {
       : `${percent(Number((compared.bytes / plan.bytes).toPrecision(2)))} of it`;
   const least = smallest(plan);
   return (
-    `${architecture.name}, ${METHODS[settings.method]}: ${bytes(plan.bytes)}, ` +
+    `${architecture.name}, ${METHODS[settings.method]}${settings.method === "full" ? "" : ` of rank ${settings.rank}`}: ` +
+    `${bytes(plan.bytes)}, ` +
     `${least ? `fits ${least.name.split(";")[0]} and larger` : "fits no computer listed"}; ` +
     `${METHODS[compared.settings.method]} takes ${factor}`
   );

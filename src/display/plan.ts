@@ -1,5 +1,6 @@
 /** A plan as people read it: what is trained, each term of the memory with its arithmetic, and where it fits. */
 import { bytes, columns, integer, percent } from "../measure/format";
+import type { PlanSettings } from "../measure/memory";
 import type { Plan, Plans } from "../measure/plan";
 import { bundle, type MimeBundle } from "./bundle";
 import { Figure } from "./figure";
@@ -64,9 +65,7 @@ export function planBundle(plan: Plan): MimeBundle {
 /** One bar for each plan, a segment for each term. */
 export function plansFigure({ all }: Plans): Figure {
   const names = [...new Set(all.flatMap(({ terms }) => terms.map(({ name }) => name)))];
-  const labels = all.map(({ settings }) =>
-    settings.method === "full" ? `full, ${settings.precision}` : METHODS[settings.method],
-  );
+  const labels = labelsOf(all);
   const sizeOf = (plan: Plan, name: string) => plan.terms.find((term) => term.name === name)?.bytes ?? 0;
   const least = all.reduce((a, b) => (a.bytes <= b.bytes ? a : b));
   const most = all.reduce((a, b) => (a.bytes >= b.bytes ? a : b));
@@ -107,6 +106,20 @@ export function plansFigure({ all }: Plans): Figure {
       ),
     },
   );
+}
+
+/** The methods; of plans for the same one, and of full fine-tuning, what tells them apart as well. */
+function labelsOf(all: readonly Plan[]): string[] {
+  const plain = ({ settings: { method, precision } }: Plan) =>
+    method === "full" ? `full, ${precision}` : METHODS[method];
+  return all.map((plan) => {
+    const alike = all.filter((other) => plain(other) === plain(plan));
+    const told = (key: keyof PlanSettings) => String(plan.settings[key]);
+    const differing = (Object.keys(plan.settings) as (keyof PlanSettings)[]).filter(
+      (key) => new Set(alike.map(({ settings }) => String(settings[key]))).size > 1,
+    );
+    return [plain(plan), ...differing.map((key) => `${key} ${told(key)}`)].join(", ");
+  });
 }
 
 function what({ architecture, settings }: Plan): string {

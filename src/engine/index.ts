@@ -4,5 +4,13 @@ export { chosenDevice, type Device, type DeviceReport, device, runtimeVersion } 
 export { type EagerReport, eager } from "./eager";
 export { type DType, sizeOf, type TypedArray } from "./graph";
 export { crossEntropy, matMul4bit, matMulInt4, rmsNorm, rotate, softmaxAttention, swiglu } from "./ops";
-export { type HostArray, type InputSpec, Program, type Tensors, type TraceOptions, trace } from "./program";
+export {
+  type HostArray,
+  type InputSpec,
+  Program,
+  record,
+  type Tensors,
+  type TraceOptions,
+  trace,
+} from "./program";
 export { drawSeed, generator, Random } from "./random";

@@ -3,7 +3,7 @@
  */
 import type * as tf from "@tensorflow/tfjs";
 import * as ort from "onnxruntime-node";
-import { record } from "./backend";
+import { record as recordGraph } from "./backend";
 import { chosenDevice, type Device } from "./device";
 import { type DType, sizeOf, type TypedArray } from "./graph";
 import { writeModel } from "./onnx";
@@ -104,8 +104,7 @@ export async function trace(
   options: TraceOptions = {},
 ): Promise<Program> {
   const device = chosenDevice(options.device);
-  const { graph, outputs } = record(fn, inputs, device);
-  const { model, externalData } = writeModel(graph, outputs);
+  const { model, externalData, outputs } = record(fn, inputs, device);
   const session = await ort.InferenceSession.create(model, {
     executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
     ...(options.threads && { intraOpNumThreads: options.threads }),
@@ -113,5 +112,14 @@ export async function trace(
     logSeverityLevel: 3,
     ...options.session,
   });
-  return new Program(session, inputs, Object.keys(outputs), device);
+  return new Program(session, inputs, outputs, device);
+}
+
+/**
+ * The ONNX model that `trace` would run on a device, with the constants that stay outside of it.
+ * @throws as `trace` does
+ */
+export function record(fn: (inputs: Tensors) => Tensors, inputs: Record<string, InputSpec>, device: Device) {
+  const { graph, outputs } = recordGraph(fn, inputs, device);
+  return { ...writeModel(graph, outputs), outputs: Object.keys(outputs) };
 }

@@ -109,17 +109,16 @@ async function targets(model: LanguageModel, evidence: Evidence = {}): Promise<E
     ]),
   ];
   const all = { modules, layers };
-  const list = (names: readonly (string | number)[]) => names.join(", ");
   return Exploration.of(
     model,
     {
       kind: "targets",
       label({ modules: some = modules, layers: few = layers }) {
-        const [kinds, places] = [some.length < modules.length, few.length < layers.length];
         if (some.length === 0 || (few.length === 0 && layers.length > 0)) return "none";
-        if (!kinds && !places) return "all";
-        const where = places ? `layer${few.length === 1 ? "" : "s"} ${list(few)}` : "";
-        return [kinds ? list(some) : "", where].filter(Boolean).join(" in ");
+        const where = few.length < layers.length ? `layer${few.length === 1 ? "" : "s"} ${spans(few)}` : "";
+        const what = listed(some, modules);
+        if (!where) return what;
+        return what === "all" ? where : `${what} in ${where}`;
       },
       variant(switches) {
         const weighing = switched(change, switches);
@@ -132,6 +131,24 @@ async function targets(model: LanguageModel, evidence: Evidence = {}): Promise<E
     evidence,
     all,
   );
+}
+
+/** The names, or those that are missing where these are fewer. */
+function listed(some: readonly string[], all: readonly string[]): string {
+  const missing = all.filter((name) => !some.includes(name));
+  if (missing.length === 0) return "all";
+  return missing.length < some.length ? `all but ${missing.join(", ")}` : some.join(", ");
+}
+
+/** "0, 2–5" */
+function spans(numbers: readonly number[]): string {
+  const runs: number[][] = [];
+  for (const n of numbers) {
+    const run = runs.at(-1);
+    if (run?.at(-1) === n - 1) run.push(n);
+    else runs.push([n]);
+  }
+  return runs.map((run) => (run.length > 2 ? `${run[0]}–${run.at(-1)}` : run.join(", "))).join(", ");
 }
 
 type BlendOptions = Evidence & { names?: readonly [string, string] };

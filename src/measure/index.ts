@@ -17,6 +17,7 @@ export {
   intruders,
 } from "./intruders";
 export type { MemoryTerm, PlanMethod, PlanSettings } from "./memory";
+export { MemoryMeasurement, measureMemory } from "./memory-measurement";
 export { type LayerError, OutputErrors, outputErrors } from "./output-errors";
 export { type BenchmarkResult, PEFT_BENCHMARK } from "./peft-benchmark";
 export { Plan, type Plannable, Plans, plan, plans } from "./plan";

@@ -6,6 +6,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { LanguageModel } from "../model/language-model";
 import { resolveModelFolder } from "../model/load";
+import { QuantizedWeight } from "../model/quantized";
 import { type Architecture, architectureOf, catalogued, catalogueNames } from "./catalogue";
 import { type Fit, fitsOn } from "./hardware";
 import {
@@ -92,7 +93,8 @@ export class Plan {
 /**
  * What fine-tuning (or running) a model takes: trainable and total parameters, and memory term by term, each with its
  * formula and the numbers put in. Sizes are in bytes. Defaults: LoRA of rank 8 on all linear layers, one sequence of
- * 512 tokens (or the whole context where it is shorter), bfloat16 with float32 moments; float32 for a loaded model.
+ * 512 tokens (or the whole context where it is shorter), bfloat16 with float32 moments; for a loaded model as it is trained
+ * here, in float32 and with the probabilities of attention kept (`measureMemory` is what that really takes).
  * @param model a name such as "Llama-2-7B" (see `catalogueNames`), "small", a folder or file with a Hugging Face
  *   `config.json`, the object in one, or a loaded model, whose adapter in use, if any, gives rank and targets
  * @throws for a model that is not known, a setting out of range, a rank above a target's smaller side, and targets that
@@ -105,7 +107,7 @@ export function plan(model: Plannable, settings: Partial<PlanSettings> = {}): Pl
   return makePlan(architecture, { ...DEFAULTS, sequence, ...own, ...settings });
 }
 
-/** Plans side by side. */
+/** Plans side by side: those of `plans`, or any of one's own, `new Plans([plan(…), plan(…)])`. */
 export class Plans {
   constructor(readonly all: readonly Plan[]) {}
 
@@ -155,13 +157,15 @@ function check(architecture: Architecture, settings: PlanSettings): void {
   }
 }
 
-/** A loaded model as it would be trained here: float32, with the adapter in use. */
-function settingsOf({ adapter }: LanguageModel): Partial<PlanSettings> {
-  const method = adapter?.method as PlanMethod | undefined;
+/** A loaded model as it would be trained here: float32, attention's probabilities kept, with the adapter in use. */
+function settingsOf({ adapter, weights }: LanguageModel): Partial<PlanSettings> {
+  const isQuantized = [...weights.values()].some((weight) => weight instanceof QuantizedWeight);
+  const method = (isQuantized && adapter?.method === "lora" ? "qlora" : adapter?.method) as PlanMethod;
   const { rank, targets } = (adapter?.settings ?? {}) as Partial<PlanSettings>;
   return {
     precision: "float32",
-    ...(method && CHOICES.method?.includes(method) && { method }),
+    attention: "eager",
+    ...(CHOICES.method?.includes(method) && { method }),
     ...(rank && { rank }),
     ...(targets && { targets }),
   };

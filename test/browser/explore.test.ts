@@ -77,13 +77,17 @@ describe("sliders over what was learned", function () {
     return (await titleOf(cell))!;
   }
   const pictures = async (cell: Locator, name: string) => {
-    for (const theme of ["Light", "Dark"]) {
-      await page.command("apputils:change-theme", { theme: `JupyterLab ${theme}` });
-      await page.page
-        .locator(`body[data-jp-theme-light="${theme === "Light"}"]`)
-        .waitFor({ state: "attached" });
+    for (const theme of ["Light", "Dark", "Light"]) {
+      const body = page.page.locator(`body[data-jp-theme-light="${theme === "Light"}"]`);
+      // The first time, the theme that follows the desktop can win over the one that is asked for.
+      for (let tries = 0; tries < 10 && (await body.count()) === 0; tries++) {
+        await page.command("apputils:change-theme", { theme: `JupyterLab ${theme}` });
+        await page.page.waitForTimeout(2000);
+      }
+      await body.waitFor({ state: "attached" });
+      await page.page.waitForTimeout(1000);
       await cell.evaluate((node: any) => node.scrollIntoView({ block: "start" }));
-      await page.page.waitForTimeout(500);
+      await page.page.waitForTimeout(300);
       await page.screenshot(`explore-${name}-${theme.toLowerCase()}`);
     }
   };
@@ -137,14 +141,11 @@ describe("sliders over what was learned", function () {
   it("targets: modules and layers on and off", async () => {
     const cell = await run(3);
     const box = cell.locator(".widget-checkbox", { hasText: "up_proj" }).locator("input");
-    assert.match(
-      await moves(cell, "without up_proj", () => box.uncheck()),
-      /^Q_proj, .*gate_proj, down_proj keeps/,
-    );
+    assert.match(await moves(cell, "without up_proj", () => box.uncheck()), /^All but up_proj keeps/);
     await handle(cell, "layers").focus();
     assert.match(
       await moves(cell, "without layer 0", () => page.page.keyboard.press("ArrowRight")),
-      /in layers 1, 2, 3, 4, 5 keeps/,
+      /^All but up_proj in layers 1–5 keeps/,
     );
     await pictures(cell, "targets");
   });
@@ -170,14 +171,14 @@ describe("sliders over what was learned", function () {
 
   it("plan: settings of what is not even loaded", async () => {
     const cell = await run(5);
-    assert.match((await titleOf(cell))!, /^Llama-3\.1-8B, LoRA: 20\.1 GB, fits/);
+    assert.match((await titleOf(cell))!, /^Llama-3\.1-8B, LoRA of rank 8: 20\.1 GB, fits/);
     await handle(cell, "rank").focus();
     await moves(cell, "plan, rank 9", () => page.page.keyboard.press("ArrowRight"));
     await moves(cell, "plan, rank 10", () => page.page.keyboard.press("ArrowRight"));
     const method = cell.locator("select").first();
     assert.match(
       await moves(cell, "plan, QLoRA", () => method.selectOption("QLoRA")),
-      /^Llama-3\.1-8B, QLoRA: /,
+      /^Llama-3\.1-8B, QLoRA of rank 10: /,
     );
     await cell.getByText("quantization constants").last().waitFor();
     await pictures(cell, "plan");

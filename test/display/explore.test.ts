@@ -100,7 +100,7 @@ describe("an exploration is shown", () => {
     assert.deepEqual(Object.keys(controls).slice(0, 3), ["q_proj", "k_proj", "v_proj"]);
     assert.deepEqual(controls.layers!.value, [0, 1]);
     await move({ q_proj: false, layers: [1, 1] });
-    assert.match(text(shown[0]!), /^K_proj, v_proj, .* in layer 1 keeps /);
+    assert.match(text(shown[0]!), /^All but q_proj in layer 1 keeps /);
     const bars = plotly(shown[0] as Figure).data;
     assert.deepEqual(bars[0].x.slice(0, 2), ["(q_proj)", "k_proj"]);
     assert.deepEqual(bars[0].x.slice(-2), ["(layer 0)", "layer 1"]);
@@ -130,7 +130,7 @@ describe("an exploration is shown", () => {
     const e = explore.plan("Llama-2-7B", { targets: ["q_proj", "v_proj"] });
     assert.match(
       text(e),
-      /^Llama-2-7B, LoRA: 1\d\.\d GB, fits .* and larger; full fine-tuning takes [\d.]+× as much/,
+      /^Llama-2-7B, LoRA of rank 8: 1\d\.\d GB, fits .* and larger; full fine-tuning takes [\d.]+× as much/,
     );
     assert.match(text(e), /LoRA ◀/);
     const { data: bars, layout } = plotly(e.figure({ method: "qlora" }));
@@ -142,7 +142,7 @@ describe("an exploration is shown", () => {
     const { controls, move } = await inNotebook(shown, () => e[DISPLAY]());
     assert.deepEqual(controls.targets!.value, ["q_proj", "v_proj"]);
     move({ rank: 64, method: "dora" });
-    assert.match(text(shown[0]!), /^Llama-2-7B, DoRA: /);
+    assert.match(text(shown[0]!), /^Llama-2-7B, DoRA of rank 64: /);
     assert.match(text(shown[1]!), /rank 64 on q_proj,v_proj/);
   });
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DISPLAY } from "../../src/display";
-import { plan, plans } from "../../src/measure";
+import { Plans, plan, plans } from "../../src/measure";
 
 describe("a plan on screen", () => {
   it("says what is trained, each term with its arithmetic, and where it fits", () => {
@@ -34,5 +34,22 @@ describe("a plan on screen", () => {
       compared[DISPLAY]()["text/plain"],
       /^Llama-2-7B: full fine-tuning takes 111\.\d GB, QLoRA \d\.\d GB\n/,
     );
+  });
+});
+
+describe("plans of one's own", () => {
+  it("are told apart by the settings in which they differ: the article's 50 GB and 20 GB, and what they rest on", () => {
+    const full = { method: "full", precision: "bfloat16", recompute: true } as const;
+    const all = new Plans([
+      plan("Llama-2-7B", { ...full, precision: "mixed" }),
+      plan("Llama-2-7B", full),
+      plan("Llama-2-7B", { targets: ["q_proj", "v_proj"], precision: "bfloat16", sequence: 1304 }),
+      plan("Llama-2-7B", { targets: ["q_proj", "v_proj"], precision: "bfloat16" }),
+    ]);
+    const text = all[DISPLAY]()["text/plain"];
+    assert.match(text, /^full, mixed +108\.\d GB/m);
+    assert.match(text, /^full, bfloat16 +54\.\d GB/m);
+    assert.match(text, /^LoRA, sequence 1304 +(19|20)\.\d GB/m);
+    assert.match(text, /^LoRA, sequence 512 +1\d\.\d GB/m);
   });
 });
