@@ -175,7 +175,8 @@ function seriesOf(
     {
       ...common,
       name: single ? "moving average" : label,
-      mode: "lines",
+      // A line needs two points: of a single step there would be nothing to see.
+      mode: line.length === 1 ? "markers" : "lines",
       x: line.map(({ step }) => step),
       y: line.map(({ mean }) => digits(mean)),
       customdata: line.map(({ loss, mean, learningRate, gradientNorm }) => [

@@ -54,6 +54,22 @@ function linesOf(title: unknown): string[] {
   return lines;
 }
 
+/** A title stands clear of the words at its axis. */
+function axis(given: Record<string, unknown>): Record<string, unknown> {
+  const { title } = given;
+  const text = typeof title === "string" ? { text: title } : (title as object | undefined);
+  return { ...AXIS, ...given, ...(text && { title: { standoff: 8, ...text } }) };
+}
+
+/** Pixels from the axes to a legend below them: past the numbers and the title of the axis. */
+const BELOW = 54;
+
+/** A legend below the axes is as far from them in a tall figure as in a low one. */
+function placed(legend: Record<string, unknown>, axesHeight: number): Record<string, unknown> {
+  const isBelow = legend.orientation === "h" && Number(legend.y) < 0;
+  return isBelow ? { ...legend, y: -BELOW / axesHeight, yanchor: "top" } : legend;
+}
+
 export class Figure implements Displayable {
   readonly layout: Record<string, unknown>;
   readonly config: Record<string, unknown> = { responsive: true, displaylogo: false };
@@ -69,9 +85,14 @@ export class Figure implements Displayable {
   ) {
     const axes = Object.entries({ xaxis: {}, yaxis: {}, ...layout })
       .filter(([name]) => /^[xy]axis\d*$/.test(name))
-      .map(([name, axis]) => [name, { ...AXIS, ...(axis as object) }]);
+      .map(([name, given]) => [name, axis(given as Record<string, unknown>)]);
     const lines = linesOf(layout.title);
     const more = (lines.length - 1) * LINE.height;
+    const height = Number(layout.height ?? 340) + more;
+    const margin = { l: 56, r: 16, t: 44 + more, b: 44, ...(layout.margin as object) };
+    const legend = layout.legend as Record<string, unknown> | undefined;
+    // Axis and legend take about 40 pixels more than the margin at the bottom.
+    const axesHeight = Math.max(80, height - margin.t - margin.b - 40);
     this.layout = {
       // Transparent, on the page as it is. What draws the figure may know the page's colour and give it to the text; else
       // the text has the grey that is furthest from white and from near-black alike (4.3:1).
@@ -82,8 +103,9 @@ export class Figure implements Displayable {
       hovermode: "closest",
       ...layout,
       title: titled(layout.title, lines),
-      margin: { l: 56, r: 16, t: 44 + more, b: 44, ...(layout.margin as object) },
-      height: Number(layout.height ?? 340) + more,
+      margin,
+      height,
+      ...(legend && { legend: placed(legend, axesHeight) }),
       ...Object.fromEntries(axes),
     };
   }

@@ -4,7 +4,7 @@
 export const GALLERY: readonly (readonly [name: string, code: string])[] = [
   [
     "model",
-    `import { accuracy, capitals, check, COLOURS, curves, dora, full, intruders, loadModel, lora, matrixMap, mergeQuantized, parameterTable, plan, plans, spectra, train } from "loralab";
+    `import { alignmentMap, capitals, check, compare, curves, dora, explore, forgetting, forgettingPlane, full, intruderCurve, intruderMeasures, intruders, loadModel, lora, matrixMap, mergeQuantized, outputErrors, parameterTable, plan, plans, runs, similarityMap, spectra, sweep, train, weightChangeMap } from "loralab";
 
 const base = await loadModel("nano");
 base`,
@@ -20,7 +20,8 @@ base`,
     `const data = capitals({ seed: 0 }).train;
 const options = { data, steps: 60, batchSize: 8, learningRate: 3e-3, seed: 0 };
 const heldOut = capitals({ seed: 0 }).heldOut.slice(0, 16);
-const run = await train(student, { ...options, evaluate: { every: 20, data: heldOut } });`,
+const measures = { ...forgetting({ tokens: 128, sentences: 8 }), ...intruderMeasures() };
+const run = await train(student, { ...options, evaluate: { every: 20, data: heldOut, measures } });`,
   ],
   ["curves", "run"],
   [
@@ -34,12 +35,31 @@ const whole = await train(base.attach(full()), { ...options, learningRate: 3e-4 
     `const wild = train(base.attach(full()), { ...options, steps: 20, learningRate: 1e18 });
 await wild.catch(({ message }) => console.log(message));`,
   ],
+  ["compare", "compare([run, decomposed, whole])"],
+  ["forgetting", "run.forgetting"],
+  ["forgetting-plane", "forgettingPlane([run])"],
   ["table", "run.table"],
+  ["runs", "runs()"],
+  [
+    "sweep",
+    `const grid = { rank: [2, 8], learningRate: [1e-3, 1e-2] };
+const swept = await sweep(base, { method: lora, grid, data, steps: 8, batchSize: 8, seeds: 2 });
+swept`,
+  ],
+  ["sweep-parallel", "swept.parallel"],
   ["plan", `plan("Llama-3.1-8B", { method: "qlora", rank: 16 })`],
   ["plans", `plans("Llama-2-7B")`],
   ["spectra", "const inside = spectra(student);\ninside"],
   ["energy", "inside.energyCurves"],
   ["intruders", "intruders(student)"],
+  ["intruder-map", "intruders(student).map"],
+  ["intruders-over-training", "intruderCurve(run)"],
+  ["similarity", "similarityMap(intruders(student))"],
+  ["alignment", "alignmentMap(student)"],
+  ["weight-changes", "weightChangeMap(student)"],
+  ["output-errors", "await outputErrors(student, student.merge().quantize(), heldOut)"],
+  ["explore-rank", "await explore.rank(student, { data: heldOut })"],
+  ["explore-plan", 'explore.plan("Llama-3.1-8B")'],
   ["matrix-B", `matrixMap(student, "layers.0.mlp.up_proj", "B")`],
   ["matrix-delta", `matrixMap(student, "layers.0.mlp.up_proj")`],
   [
