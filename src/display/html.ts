@@ -57,9 +57,10 @@ export function table(
   const kind = (i: number) => new Html(heads[i].number ? ' class="n" align="right"' : ' align="left"');
   const row = ({ cells, faint }: TableRow) =>
     html`<tr${new Html(faint ? ' class="faint"' : "")}>${cells.map((cell, i) => html`<td${kind(i)}>${cell}</td>`)}</tr>`;
-  return html`<table><thead><tr>${heads.map(({ head }, i) => html`<th${kind(i)}>${head}</th>`)}</tr></thead><tbody>${body.map(row)}</tbody>${
+  // A wide one scrolls by itself: the page around it stays where it is.
+  return html`<div style="overflow-x:auto"><table><thead><tr>${heads.map(({ head }, i) => html`<th${kind(i)}>${head}</th>`)}</tr></thead><tbody>${body.map(row)}</tbody>${
     foot.length > 0 ? html`<tfoot>${foot.map(row)}</tfoot>` : ""
-  }</table>`;
+  }</table></div>`;
 }
 
 /** A percentage with a bar behind it; the text alone where styles are stripped. */

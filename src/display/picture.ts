@@ -50,9 +50,11 @@ export function svg(lines: readonly Line[], axes: { x: string; y: string }): str
   );
   const curves = drawn.map(({ points, colour, opacity = 1, dots }) => {
     const path = points.map(({ x, y }) => `${px(x)} ${py(y)}`).join("L");
-    const marks = dots
-      ? points.map(({ x, y }) => `<circle cx="${px(x)}" cy="${py(y)}" r="3" fill="${colour}"/>`)
-      : [];
+    // A line needs two points to be seen.
+    const marks =
+      dots || points.length === 1
+        ? points.map(({ x, y }) => `<circle cx="${px(x)}" cy="${py(y)}" r="3" fill="${colour}"/>`)
+        : [];
     return `<g opacity="${opacity}"><path d="M${path}" fill="none" stroke="${colour}" stroke-width="1.5"/>${marks.join("")}</g>`;
   });
   return (

@@ -1,7 +1,7 @@
 """The outputs of a notebook as other programs show them.
 
 Writes `page.html`, which nbconvert makes, and `cells.json`: for each cell by its id the outputs as GitHub leaves them, that
-is the MIME type that nbconvert prefers, its HTML without styles, scripts and drawings, with the elements and attributes
+is the MIME type that nbconvert prefers but for widgets, its HTML without styles, scripts and drawings, with the elements and attributes
 alone that GitHub documents as allowed.
 """
 
@@ -35,12 +35,14 @@ nbformat.validate(notebook)
 exporter = HTMLExporter()
 (out / "page.html").write_text(exporter.from_notebook_node(notebook)[0], encoding="utf-8")
 
+PRIORITY = [kind for kind in exporter.config.NbConvertBase.display_data_priority if "widget" not in kind]
+
 cells = {}
 for cell in notebook.cells:
     shown = []
     for output in cell.get("outputs", []):
         data = output.get("data", {"text/plain": output.get("text", "")})
-        kind = next((kind for kind in exporter.config.NbConvertBase.display_data_priority if kind in data), "text/plain")
+        kind = next((kind for kind in PRIORITY if kind in data), "text/plain")
         text = data[kind]
         shown.append({"type": kind, "content": as_on_github(text) if kind == "text/html" else text})
     cells[cell.id] = shown
