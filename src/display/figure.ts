@@ -42,23 +42,29 @@ function titled(title: unknown, lines: readonly string[]): Record<string, unknow
 }
 
 /** Broken between words; what is broken already stays as it is. */
-function linesOf(title: unknown): string[] {
+function linesOf(title: unknown, characters: number): string[] {
   const text = String((typeof title === "object" ? (title as { text?: unknown } | null)?.text : title) ?? "");
   if (/<br\s*\/?>/.test(text)) return text.split(/<br\s*\/?>/);
   const lines = [""];
   for (const word of text.split(" ")) {
     const line = lines.at(-1)!;
-    if (line !== "" && line.length + 1 + word.length > LINE.characters) lines.push(word);
+    if (line !== "" && line.length + 1 + word.length > characters) lines.push(word);
     else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
   }
   return lines;
 }
 
-/** A title stands clear of the words at its axis. */
-function axis(given: Record<string, unknown>): Record<string, unknown> {
-  const { title } = given;
-  const text = typeof title === "string" ? { text: title } : (title as object | undefined);
-  return { ...AXIS, ...given, ...(text && { title: { standoff: 8, ...text } }) };
+/** Pixels of a character in an axis's title, rather too many than too few. */
+const CHARACTER = 8;
+
+/** A title stands clear of the words at its axis, and beside it is no longer than the axis. */
+function axis(name: string, given: Record<string, unknown>, axesHeight: number): Record<string, unknown> {
+  if (given.title === undefined) return { ...AXIS, ...given };
+  const [from, to] = (given.domain as [number, number] | undefined) ?? [0, 1];
+  const room = name.startsWith("y") ? (to - from) * axesHeight : Number.POSITIVE_INFINITY;
+  const text = linesOf(given.title, room / CHARACTER).join("<br>");
+  const own = typeof given.title === "object" ? given.title : {};
+  return { ...AXIS, ...given, title: { standoff: 8, ...own, text } };
 }
 
 /** Pixels from the axes to a legend below them: past the numbers and the title of the axis. */
@@ -83,16 +89,16 @@ export class Figure implements Displayable {
     layout: Record<string, unknown>,
     private readonly fallback: { text: string; html: Html },
   ) {
-    const axes = Object.entries({ xaxis: {}, yaxis: {}, ...layout })
-      .filter(([name]) => /^[xy]axis\d*$/.test(name))
-      .map(([name, given]) => [name, axis(given as Record<string, unknown>)]);
-    const lines = linesOf(layout.title);
+    const lines = linesOf(layout.title, LINE.characters);
     const more = (lines.length - 1) * LINE.height;
     const height = Number(layout.height ?? 340) + more;
     const margin = { l: 56, r: 16, t: 44 + more, b: 44, ...(layout.margin as object) };
     const legend = layout.legend as Record<string, unknown> | undefined;
     // Axis and legend take about 40 pixels more than the margin at the bottom.
     const axesHeight = Math.max(80, height - margin.t - margin.b - 40);
+    const axes = Object.entries({ xaxis: {}, yaxis: {}, ...layout })
+      .filter(([name]) => /^[xy]axis\d*$/.test(name))
+      .map(([name, given]) => [name, axis(name, given as Record<string, unknown>, axesHeight)]);
     this.layout = {
       // Transparent, on the page as it is. What draws the figure may know the page's colour and give it to the text; else
       // the text has the grey that is furthest from white and from near-black alike (4.3:1).

@@ -95,12 +95,12 @@ export function planExplorationFigure(
       hovertemplate: `%{y}<br>${name}: %{x:.3~g} GB<extra></extra>`,
     })),
     {
-      title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
+      title: { text: title },
       barmode: "stack",
       height: 360,
       margin: { l: 56, r: 16, t: 84, b: 44 },
       xaxis: { title: { text: "memory (GB)" }, range: [0, (1.15 * most) / 1e9] },
-      yaxis: { autorange: "reversed" },
+      yaxis: { title: { text: "method" }, autorange: "reversed" },
       legend: { traceorder: "normal", orientation: "h", x: 0, y: -0.2, yanchor: "top" },
       shapes: computers.map((computer) => ({
         type: "line",
