@@ -74,7 +74,7 @@ const onTheLine = ({ positions }: Exploration<number>, here?: Position<number>):
   [...new Set([...positions, ...(here ? [here] : [])])].sort((p, q) => p.value - q.value);
 
 const TITLE = (text: string) => ({
-  title: { text, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
+  title: { text },
 });
 
 // --- the curve of a number: rank, or factor ---

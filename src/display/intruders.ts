@@ -197,7 +197,7 @@ export function intruderCurve(run: Run): Figure {
       hovertemplate: `${name}: %{y} after step %{x}<extra></extra>`,
     })),
     {
-      title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
+      title: { text: title },
       xaxis: { title: { text: "step" } },
       yaxis: { title: { text: "intruders in all matrices" }, rangemode: "tozero" },
       legend: { orientation: "h", x: 0, y: -0.25, yanchor: "top" },

@@ -195,7 +195,7 @@ function along(sweep: Sweep, measure: string, axis: string): Figure {
   return new Figure(
     [trace],
     {
-      title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
+      title: { text: title },
       xaxis: {
         title: { text: axis },
         ...(isNumber ? { type: isLog ? "log" : "linear", ...ticks } : { type: "category" }),
@@ -254,7 +254,7 @@ export function parallelCoordinates(sweep: Sweep): Figure {
       },
     ],
     {
-      title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper", y: 0.98 },
+      title: { text: title, y: 0.98 },
       margin: { l: 80, r: 40, t: 90, b: 32 },
     },
     {

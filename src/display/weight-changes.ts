@@ -54,7 +54,7 @@ export function weightChangeMap(
       hovertemplate: "%{text}<br>ΔD %{x}, ΔM %{y}<extra>%{fullData.name}</extra>",
     })),
     {
-      title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
+      title: { text: title },
       xaxis: { title: { text: "ΔD: change in direction of the rows (1 − cos)" }, rangemode: "tozero" },
       yaxis: { title: { text: "ΔM: change in length of the rows" }, rangemode: "tozero" },
       showlegend: true,
