@@ -91,15 +91,7 @@ export function sideBySide(
       }),
     ),
     {
-      title: {
-        text: title,
-        font: { size: 13 },
-        x: 0,
-        xanchor: "left",
-        xref: "paper",
-        y: 0.97,
-        yanchor: "top",
-      },
+      title: { text: title, y: 0.97, yanchor: "top" },
       margin: { l: 56, r: 16, t: 70, b: 44 },
       annotations: panels.map(({ name }, i) => ({
         text: name,

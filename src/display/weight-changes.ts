@@ -42,11 +42,26 @@ export function weightChangeMap(
     short(Number(mean(changes.map(({ direction }) => direction)).toPrecision(3))),
     said(together),
   ]);
+  // A panel for each, as in the paper: they change weights by different amounts, and it is the slope that tells.
+  const gap = 0.08;
+  const width = (1 - gap * (series.length - 1)) / series.length;
+  const suffix = (i: number) => (i === 0 ? "" : String(i + 1));
+  const axes = series.flatMap((_, i) => {
+    const from = i * (width + gap);
+    const x = { title: { text: "ΔD: 1 − cos" }, rangemode: "tozero", nticks: 5 };
+    const y = { ...(i === 0 && { title: { text: "ΔM: change in length" } }), rangemode: "tozero", nticks: 6 };
+    return [
+      [`xaxis${suffix(i)}`, { ...x, domain: [from, from + width], anchor: `y${suffix(i)}` }],
+      [`yaxis${suffix(i)}`, { ...y, anchor: `x${suffix(i)}` }],
+    ];
+  });
   return new Figure(
-    series.map(({ name, changes, colour, symbol }) => ({
+    series.map(({ name, changes, colour, symbol }, i) => ({
       type: "scatter",
       mode: "markers",
       name,
+      xaxis: `x${suffix(i)}`,
+      yaxis: `y${suffix(i)}`,
       x: changes.map(({ direction }) => Number(direction.toPrecision(4))),
       y: changes.map(({ magnitude }) => Number(magnitude.toPrecision(4))),
       text: changes.map(({ path }) => placeName(path)),
@@ -54,11 +69,21 @@ export function weightChangeMap(
       hovertemplate: "%{text}<br>ΔD %{x}, ΔM %{y}<extra>%{fullData.name}</extra>",
     })),
     {
-      title: { text: title },
-      xaxis: { title: { text: "ΔD: change in direction of the rows (1 − cos)" }, rangemode: "tozero" },
-      yaxis: { title: { text: "ΔM: change in length of the rows" }, rangemode: "tozero" },
-      showlegend: true,
-      legend: { orientation: "h", x: 0, y: -0.22, yanchor: "top" },
+      title: { text: title, y: 0.97, yanchor: "top" },
+      ...Object.fromEntries(axes),
+      showlegend: false,
+      margin: { l: 56, r: 16, t: 70, b: 44 },
+      annotations: series.map(({ name, together }, i) => ({
+        text: `${name}: ${said(together)}`,
+        x: i * (width + gap) + width / 2,
+        y: 1.02,
+        xref: "paper",
+        yref: "paper",
+        xanchor: "center",
+        yanchor: "bottom",
+        showarrow: false,
+        font: { size: 12 },
+      })),
     },
     {
       text: [title, columns([["", "mean ΔM", "mean ΔD", "correlation"], ...rows], "lrrr")].join("\n"),
