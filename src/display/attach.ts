@@ -25,7 +25,7 @@ import { forgettingCurves } from "./forgetting";
 import { generationBundle } from "./generation";
 import { intruderBundle, intruderFigure, intruderMap } from "./intruders";
 import { showRunsLive } from "./live";
-import { measurementFigure } from "./memory-measurement";
+import { measurementBundle, measurementFigure } from "./memory-measurement";
 import { modelCard } from "./model-card";
 import { outputErrorCurves, outputErrorTable } from "./output-errors";
 import { planBundle, plansFigure } from "./plan";
@@ -133,7 +133,7 @@ attach(Generation.prototype, generationBundle);
 attach(Plan.prototype, planBundle);
 attach(Plans.prototype, (plans) => plans.figure[DISPLAY]());
 property(Plans.prototype, "figure", plansFigure);
-attach(MemoryMeasurement.prototype, (measurement) => measurement.figure[DISPLAY]());
+attach(MemoryMeasurement.prototype, measurementBundle);
 property(MemoryMeasurement.prototype, "figure", measurementFigure);
 attach(Exploration.prototype, explorationBundle);
 Exploration.prototype.figure = function (value) {

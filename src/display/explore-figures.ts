@@ -143,7 +143,8 @@ function line(exploration: Exploration<number>, here: Position<number>): Figure 
   return new Figure(
     traces,
     {
-      ...TITLE(title),
+      ...TITLE(wrapped(title)),
+      margin: { l: 56, r: 16, t: 64, b: 44 },
       xaxis: {
         title: { text: axis },
         ...(isWide && { tickvals: labelled.map(at), ticktext: labelled.map(String) }),
@@ -152,7 +153,7 @@ function line(exploration: Exploration<number>, here: Position<number>): Figure 
       ...(isRank &&
         sets.length > 0 && { yaxis2: { ...keptAxis, overlaying: "y", side: "right", showgrid: false } }),
       shapes: [marked(at(here.value))],
-      legend: { orientation: "h", x: 0, y: -0.22, yanchor: "top" },
+      legend: { orientation: "h", x: 0, y: -0.3, yanchor: "top" },
     },
     {
       text: [title, rows.text].join("\n"),

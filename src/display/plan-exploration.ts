@@ -48,14 +48,7 @@ const TERMS = [
 ];
 
 /** A few computers that span the range; lines for all would be a fence. */
-const SHOWN = [
-  "laptop, 16 GB",
-  "RTX 3060",
-  "RTX 3090, 4090; L4, A10G",
-  "L40S, RTX 6000 Ada",
-  "A100, H100 80 GB",
-  "H200",
-];
+const SHOWN = ["laptop, 16 GB", "RTX 3090, 4090; L4, A10G", "L40S, RTX 6000 Ada", "A100, H100 80 GB", "H200"];
 
 export function planExplorationFigure(
   exploration: PlanExploration,
@@ -69,8 +62,9 @@ export function planExplorationFigure(
   const sizeOf = ({ terms }: Plan, name: string) => terms.find((term) => term.name === name)?.bytes ?? 0;
   const title = finding(plan, plans);
   // Those between nothing and a little more than what is needed at most.
-  const computers = COMPUTERS.filter(({ name }) => SHOWN.includes(name)).filter(
-    (computer) => room(computer) < 1.15 * most && room(computer) > 0.04 * most,
+  const computers = apart(
+    COMPUTERS.filter(({ name }) => SHOWN.includes(name)).filter((one) => room(one) < 1.15 * most),
+    0.05 * most,
   );
   const heads = ["method", "memory", "fits, from the smallest", ...names];
   const rows = plans.map((one, i) => [
@@ -95,13 +89,13 @@ export function planExplorationFigure(
       hovertemplate: `%{y}<br>${name}: %{x:.3~g} GB<extra></extra>`,
     })),
     {
-      title: { text: title },
+      title: { text: title.replace("; ", ";<br>") },
       barmode: "stack",
-      height: 360,
-      margin: { l: 56, r: 16, t: 84, b: 44 },
+      height: 420,
+      margin: { l: 56, r: 16, t: 104, b: 44 },
       xaxis: { title: { text: "memory (GB)" }, range: [0, (1.15 * most) / 1e9] },
       yaxis: { title: { text: "method" }, autorange: "reversed" },
-      legend: { traceorder: "normal", orientation: "h", x: 0, y: -0.2, yanchor: "top" },
+      legend: { traceorder: "normal", orientation: "h", x: 0, y: -0.28, yanchor: "top" },
       shapes: computers.map((computer) => ({
         type: "line",
         x0: room(computer) / 1e9,
@@ -114,7 +108,7 @@ export function planExplorationFigure(
       annotations: computers.map((computer, i) => ({
         x: room(computer) / 1e9,
         yref: "paper",
-        y: 1.01 + 0.07 * (i % 2),
+        y: 1.01 + 0.09 * (i % 2),
         yanchor: "bottom",
         xanchor: "center",
         text: computer.name.split(";")[0]!.replace("RTX 3090, 4090", "RTX 4090"),
@@ -133,6 +127,14 @@ export function planExplorationFigure(
       ),
     },
   );
+}
+
+/** Of computers in the order of their memory those whose lines do not run into the one before. */
+function apart(computers: readonly Computer[], least: number): Computer[] {
+  const kept: Computer[] = [];
+  for (const one of [...computers].sort((p, q) => room(p) - room(q)))
+    if (room(one) - (kept.at(-1) ? room(kept.at(-1)!) : 0) > least) kept.push(one);
+  return kept;
 }
 
 const room = ({ memory, reserved }: Computer): number => memory - reserved;

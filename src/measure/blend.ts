@@ -23,6 +23,8 @@ interface Pair {
   ranks: readonly [number, number];
   /** a₁ and a₂ one below the other, [r₁ + r₂, columns] */
   a: HostArray;
+  /** bᵀb and a·aᵀ, [r₁ + r₂, r₁ + r₂]: all that norms need. */
+  grams: { b: Float64Array; a: Float64Array };
 }
 
 export class Blend {
@@ -59,7 +61,7 @@ export class Blend {
   crossTerms(weights: Weights): number {
     const [own, cross] = this.factors(weights, true);
     const square = (of: Weights, across: number) =>
-      this.pairs.reduce((sum, pair) => sum + squareOf(pair.b, mixed(pair, of, across)), 0);
+      this.pairs.reduce((sum, pair) => sum + squareOf(pair, of, across), 0);
     return Math.sqrt(square([0, 0], cross) / square(own, 0));
   }
 
@@ -120,7 +122,25 @@ function sideBySide(one: Factored | undefined, other: Factored | undefined): Pai
     ranks,
     b: { data: b, shape: [rows, total], dtype: "float32" },
     a: { data: a, shape: [total, columns], dtype: "float32" },
+    grams: {
+      b: gram(total, rows, (k, i) => b[i * total + k]!),
+      a: gram(total, columns, (k, i) => a[k * columns + i]!),
+    },
   };
+}
+
+/** The products of vectors with each other. @param at element i of vector k */
+function gram(count: number, length: number, at: (k: number, i: number) => number): Float64Array {
+  const out = new Float64Array(count * count);
+  for (let k = 0; k < count; k++) {
+    for (let l = k; l < count; l++) {
+      let sum = 0;
+      for (let i = 0; i < length; i++) sum += at(k, i) * at(l, i);
+      out[k * count + l] = sum;
+      out[l * count + k] = sum;
+    }
+  }
+  return out;
 }
 
 /** [w₁a₁ + c·a₂; w₂a₂ + c·a₁]; c other than 0 for equal ranks only. */
@@ -137,17 +157,21 @@ function mixed({ a, ranks }: Pair, [one, other]: Weights, cross: number): HostAr
   return { ...a, data };
 }
 
-/** ‖b·a‖² = Σ (bᵀb) ⊙ (a·aᵀ), without the product. */
-function squareOf(b: HostArray, a: HostArray): number {
-  const [rows, rank] = b.shape as [number, number];
-  const columns = a.shape[1]!;
+/** ‖b·a‖² of what `mixed` makes: Σ (bᵀb) ⊙ (M·a·aᵀ·Mᵀ), where row k of M has wₖ at k and c at its partner in the other half. */
+function squareOf({ ranks, grams }: Pair, [one, other]: Weights, cross: number): number {
+  const [half, count] = [ranks[0], ranks[0] + ranks[1]];
+  const own = (k: number) => (k < half ? one : other);
+  const partner = (k: number) => (k < half ? k + half : k - half);
+  const a = (k: number, l: number) => grams.a[k * count + l]!;
   let square = 0;
-  for (let k = 0; k < rank; k++) {
-    for (let l = 0; l < rank; l++) {
-      let [ofB, ofA] = [0, 0];
-      for (let i = 0; i < rows; i++) ofB += b.data[i * rank + k]! * b.data[i * rank + l]!;
-      for (let j = 0; j < columns; j++) ofA += a.data[k * columns + j]! * a.data[l * columns + j]!;
-      square += ofB * ofA;
+  for (let k = 0; k < count; k++) {
+    for (let l = 0; l < count; l++) {
+      let product = own(k) * own(l) * a(k, l);
+      if (cross !== 0) {
+        const [p, q] = [partner(k), partner(l)];
+        product += cross * (own(k) * a(k, q) + own(l) * a(p, l) + cross * a(p, q));
+      }
+      square += grams.b[k * count + l]! * product;
     }
   }
   return square;

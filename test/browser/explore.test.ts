@@ -12,7 +12,7 @@ import {
 } from "./support";
 
 const TRAIN = `
-import { capitals, explore, full, loadModel, lora, train } from "loralab";
+import { capitals, explore, loadModel, lora, measureMemory, train } from "loralab";
 const base = await loadModel("small");
 const { train: data, heldOut } = capitals();
 const lesson = { data, steps: 25, batchSize: 8, learningRate: 3e-3, display: false };
@@ -29,6 +29,7 @@ const CELLS = [
   "await explore.targets(student, evidence)",
   'await explore.blend(student, other, { ...evidence, names: ["one", "two"] })',
   'explore.plan("Llama-3.1-8B")',
+  "await measureMemory(student)",
 ];
 
 describe("sliders over what was learned", function () {
@@ -182,6 +183,18 @@ describe("sliders over what was learned", function () {
     );
     await cell.getByText("quantization constants").last().waitFor();
     await pictures(cell, "plan");
+  });
+
+  it("memory: what training took, measured in a process of its own, beside the plan", async () => {
+    await page.runCell(6);
+    const cell = page.cell(6);
+    const title = cell.locator(".loralab .title");
+    await title.waitFor();
+    assert.match(
+      (await title.textContent())!,
+      /^Training small with lora, 8 × 128 tokens, took \d+\.\d MB here/,
+    );
+    await pictures(cell, "memory");
   });
 
   it("the saved notebook shows the last figures, samples and all positions to whoever has no widgets", async () => {
