@@ -19,6 +19,8 @@ export interface Means<X extends number | string> {
   y: string;
   /** What is compared, by name. Names in place of numbers on the x axis stand side by side. */
   series: Record<string, Repeated<X>>;
+  /** Whether the y axis is logarithmic, for values that differ by factors, as losses do. Default false. */
+  logarithmic?: boolean;
 }
 
 /** The x axis is logarithmic from this ratio of its ends on. */
@@ -46,14 +48,24 @@ const words = ({ mean, margin, n }: Statistics) =>
  *   title: "Facts kept, by rank", x: "rank", y: "facts kept, %",
  *   series: { LoRA: new Map([[1, [12, 15, 11]], [16, [80, 84, 79]]]) },
  * })
- * @throws where nothing was measured, and for a value that is not a finite number
+ * @throws where nothing was measured, for a value that is not a finite number, and for one that is not above 0 on a
+ *   logarithmic axis
  */
-export function means<X extends number | string>({ title, x, y, series }: Means<X>): Figure {
+export function means<X extends number | string>({
+  title,
+  x,
+  y,
+  series,
+  logarithmic = false,
+}: Means<X>): Figure {
   const all = Object.entries(series).map(([name, values]) => ({
     name,
     points: [...values].map(([at, measured]) => ({ at, measured, of: statistics(measured) })),
   }));
   if (!all.some(({ points }) => points.length > 0)) throw new Error("means: nothing was measured.");
+  const lowest = Math.min(...all.flatMap(({ points }) => points.flatMap(({ measured }) => measured)));
+  if (logarithmic && lowest <= 0)
+    throw new Error(`means: a logarithmic axis holds values above 0, got ${lowest}.`);
   const data = all.flatMap(({ name, points }, i): Trace[] => {
     const { colour, dash, symbol } = styleOf(name, i);
     const line = { color: colour, dash };
@@ -74,8 +86,9 @@ export function means<X extends number | string>({ title, x, y, series }: Means<
       },
     ];
   });
-  const places = [...new Set(all.flatMap(({ points }) => points.map(({ at }) => at)))];
-  const numbers = places.filter((at) => typeof at === "number");
+  const met = [...new Set(all.flatMap(({ points }) => points.map(({ at }) => at)))];
+  const numbers = met.filter((at) => typeof at === "number").sort((a, b) => a - b);
+  const places: (number | string)[] = numbers.length === met.length ? numbers : met;
   const isWide = Math.min(...numbers) > 0 && Math.max(...numbers) / Math.min(...numbers) >= WIDE;
   const rows = places.map((at) => [
     typeof at === "number" ? short(at) : String(at),
@@ -98,7 +111,7 @@ export function means<X extends number | string>({ title, x, y, series }: Means<
         title: { text: x },
         ...(isWide && { type: "log", tickvals: numbers, ticktext: numbers.map(short) }),
       },
-      yaxis: { title: { text: y }, rangemode: "tozero" },
+      yaxis: { title: { text: y }, ...(logarithmic ? { type: "log" } : { rangemode: "tozero" }) },
       showlegend: all.length > 1,
     },
     {

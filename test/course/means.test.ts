@@ -43,6 +43,31 @@ describe("means over seeds", () => {
     );
   });
 
+  it("are told in the order of the numbers, whichever series has them first", () => {
+    const series = {
+      low: new Map([[4, [1]]]),
+      high: new Map([
+        [2, [1]],
+        [8, [1]],
+      ]),
+    };
+    const rows = text(means({ title: "T", x: "rank", y: "%", series })).slice(2);
+    assert.deepEqual(
+      rows.map((row) => row[0]),
+      ["2", "4", "8"],
+    );
+  });
+
+  it("that differ by factors are drawn on a logarithmic axis, which holds no zero", () => {
+    const losses = { title: "T", x: "rate", y: "loss", logarithmic: true };
+    const figure = means({ ...losses, series: { full: new Map([["a", [0.01, 0.02]]]) } });
+    assert.equal((figure.layout.yaxis as any).type, "log");
+    assert.throws(
+      () => means({ ...losses, series: { full: new Map([["a", [0.01, 0]]]) } }),
+      /values above 0, got 0/,
+    );
+  });
+
   it("of methods by name stand side by side", () => {
     const bars = means({ title: "T", x: "method", y: "%", series: { accuracy: new Map([["LoRA", [1]]]) } });
     assert.equal((bars.layout.xaxis as any).type, undefined);
