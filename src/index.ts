@@ -136,6 +136,7 @@ export {
   type Adapter,
   type AdapterContext,
   type Base,
+  bytesHeld,
   type GenerateOptions,
   Generation,
   LanguageModel,

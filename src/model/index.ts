@@ -15,6 +15,7 @@ export {
 export { LanguageModel, loadModel, saveModel } from "./language-model";
 export { type ModelFiles, readModelFolder, resolveModelFolder, writeModelFolder } from "./load";
 export { Parameters } from "./parameters";
+export { bytesHeld } from "./quantized";
 export {
   type FloatFormat,
   readSafetensors,

@@ -74,7 +74,7 @@ export class QuantizedWeight implements HostArray {
   }
 }
 
-/** Bytes that a weight occupies as it is held. */
+/** Bytes that a weight of a model occupies as it is held: of one in 4 bits its codes and scales. */
 export const bytesHeld = (weight: HostArray): number =>
   weight instanceof QuantizedWeight ? weight.bytes : weight.data.byteLength;
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { lora } from "../../src/adapters";
 import { modelCard } from "../../src/display/model-card";
 import { LanguageModel } from "../../src/model/language-model";
+import { bytesHeld } from "../../src/model/quantized";
 import { dequantize4bit, quantize4bit } from "../../src/quantize";
 import { train } from "../../src/train";
 import { tinyModel } from "../train/tiny-model";
@@ -56,6 +57,18 @@ describe("a quantized model", () => {
     assert.ok(largest(student.adapter!.parameters.flat, expected.adapter!.parameters.flat) < 1e-4);
     assert.ok(largest(await logits(student), before) > 1e-3);
     assert.deepEqual(await logits(student.detach()), before);
+  });
+
+  it("holds 4.5 bits a weight, and 4.127 with double quantization, as QLoRA's paper counts", () => {
+    const { name, config } = tinyModel();
+    const data = Float32Array.from({ length: 256 * 256 }, (_, i) => Math.sin(i));
+    const matrix = "model.layers.0.mlp.up_proj.weight";
+    const weights = new Map([[matrix, { data, shape: [256, 256], dtype: "float32" as const }]]);
+    const model = new LanguageModel({ name, config, weights });
+    const bits = (model: LanguageModel) => (8 * bytesHeld(model.weights.get(matrix)!)) / data.length;
+    assert.equal(bits(model), 32);
+    assert.equal(bits(model.quantize()), 4.5);
+    assert.equal(bits(model.quantize({ doubleQuantization: true })).toFixed(3), "4.127");
   });
 
   it("merges into float32 without error; quantizing the result again rounds the update too", async () => {
