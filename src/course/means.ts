@@ -28,15 +28,23 @@ const WIDE = 20;
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x"];
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
 
-/** A method has its own look in every figure; other names take the next one. */
-const styleOf = (name: string, i: number): MethodStyle =>
-  METHODS.includes(name.toLowerCase())
-    ? methodStyle(name)
-    : {
-        colour: COLOURS[i % COLOURS.length]!,
-        dash: DASHES[i % DASHES.length]!,
-        symbol: SYMBOLS[i % SYMBOLS.length]!,
-      };
+/** A method has its own look in every figure; other names take what the methods beside them leave. */
+function stylesOf(names: readonly string[]): MethodStyle[] {
+  const own = names.map((name) => (METHODS.includes(name.toLowerCase()) ? methodStyle(name) : undefined));
+  const free = (all: readonly string[], key: keyof MethodStyle) =>
+    all.filter((value) => !own.some((style) => style?.[key] === value));
+  const [colours, symbols, dashes] = [free(COLOURS, "colour"), free(SYMBOLS, "symbol"), free(DASHES, "dash")];
+  let next = 0;
+  return own.map((style) => {
+    if (style) return style;
+    const i = next++;
+    return {
+      colour: colours[i % colours.length]!,
+      symbol: symbols[i % symbols.length]!,
+      dash: dashes[i % dashes.length]!,
+    };
+  });
+}
 
 /** 0.913 ± 0.02, or the mean alone where there is one value. */
 const words = ({ mean, margin, n }: Statistics) =>
@@ -66,8 +74,9 @@ export function means<X extends number | string>({
   const lowest = Math.min(...all.flatMap(({ points }) => points.flatMap(({ measured }) => measured)));
   if (logarithmic && lowest <= 0)
     throw new Error(`means: a logarithmic axis holds values above 0, got ${lowest}.`);
+  const styles = stylesOf(all.map(({ name }) => name));
   const data = all.flatMap(({ name, points }, i): Trace[] => {
-    const { colour, dash, symbol } = styleOf(name, i);
+    const { colour, dash, symbol } = styles[i]!;
     const line = { color: colour, dash };
     const marker = { color: colour, symbol };
     const margins = points.map(({ of }) => (of.n > 1 ? of.margin : 0));
@@ -111,7 +120,10 @@ export function means<X extends number | string>({
         title: { text: x },
         ...(isWide && { type: "log", tickvals: numbers, ticktext: numbers.map(short) }),
       },
-      yaxis: { title: { text: y }, ...(logarithmic ? { type: "log" } : { rangemode: "tozero" }) },
+      yaxis: {
+        title: { text: y },
+        ...(logarithmic ? { type: "log", dtick: "D2" } : { rangemode: "tozero" }),
+      },
       showlegend: all.length > 1,
     },
     {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { means } from "../../src/course";
 import { DISPLAY } from "../../src/display";
+import { methodStyle } from "../../src/display/method-style";
 
 const text = (figure: ReturnType<typeof means>) => figure[DISPLAY]()["text/plain"].split("\n");
 
@@ -66,6 +67,20 @@ describe("means over seeds", () => {
       () => means({ ...losses, series: { full: new Map([["a", [0.01, 0]]]) } }),
       /values above 0, got 0/,
     );
+  });
+
+  it("have a look of their own beside a method, which looks as it always does", () => {
+    const one = new Map([["a", [1]]]);
+    const { data } = means({
+      title: "T",
+      x: "x",
+      y: "y",
+      series: { full: one, "rank 4": one, "rank 16": one },
+    });
+    const drawn = (data as any[]).filter(({ name }) => name);
+    for (const looks of [drawn.map(({ line }) => line.color), drawn.map(({ marker }) => marker.symbol)])
+      assert.equal(new Set(looks).size, 3, looks.join());
+    assert.equal(drawn[0].line.color, methodStyle("full").colour);
   });
 
   it("of methods by name stand side by side", () => {
