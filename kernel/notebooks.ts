@@ -4,6 +4,8 @@
  * A notebook fails with its first cell that throws, or whose text outputs do not match the expectation that its
  * metadata states: `"loralab": { "expect": "regular expression" }`.
  */
+import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { KernelClient } from "./client";
 import { type Cell, type Notebook, OutputArea, readNotebook, sourceText, writeNotebook } from "./nbformat";
@@ -35,9 +37,11 @@ export async function runNotebook(file: string, options: RunOptions): Promise<No
   const started = performance.now();
   const notebook = readNotebook(file);
   const expectations = notebook.cells.map((cell, i) => expectation(cell, `${file}: cell ${i + 1}`));
+  // What earlier runs recorded must not show in this one's outputs: a sweep would only look its trials up.
+  const records = fs.mkdtempSync(path.join(os.tmpdir(), "loralab-runs-"));
   const client = await KernelClient.start({
     cwd: path.dirname(path.resolve(file)),
-    env: options.fast ? { LORALAB_FAST: "1" } : {},
+    env: { LORALAB_RUNS: records, ...(options.fast && { LORALAB_FAST: "1" }) },
     argv: options.argv,
   });
   let failure: string | undefined;
@@ -47,6 +51,7 @@ export async function runNotebook(file: string, options: RunOptions): Promise<No
     failure = (error as Error).message; // the kernel ended
   } finally {
     await client.shutdown();
+    fs.rmSync(records, { recursive: true, force: true });
   }
   writeNotebook(options.out, notebook);
   return { file, seconds: (performance.now() - started) / 1000, failure };

@@ -1,4 +1,7 @@
-/** Every tutorial run by nbclient shows the texts that it shows when this package runs it. */
+/**
+ * Every tutorial run by nbclient shows the texts that it shows when this package runs it. LORALAB_EXECUTED names a folder
+ * where `loralab notebooks --fast --out` has put its copies; without it they are made here.
+ */
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,7 +22,11 @@ describe("notebooks against nbclient", function () {
 
   before(() => {
     installKernelspec(NAME, { kind: "prefix", prefix });
-    Object.assign(process.env, { JUPYTER_PATH: join(prefix, "share", "jupyter"), LORALAB_FAST: "1" });
+    Object.assign(process.env, {
+      JUPYTER_PATH: join(prefix, "share", "jupyter"),
+      LORALAB_FAST: "1",
+      LORALAB_RUNS: join(prefix, "runs"),
+    });
   });
   after(() => {
     process.env = environment;
@@ -30,9 +37,11 @@ describe("notebooks against nbclient", function () {
     it(`${name}: no error, and the same texts`, async () => {
       const file = join(FOLDER, name);
       const theirs = reference("nbclient_run.py", NAME, file);
-      const out = join(prefix, name);
-      const { failure } = await runNotebook(file, { out, fast: true });
-      assert.equal(failure, undefined);
+      const out = join(process.env.LORALAB_EXECUTED ?? prefix, name);
+      if (!process.env.LORALAB_EXECUTED) {
+        const { failure } = await runNotebook(file, { out, fast: true });
+        assert.equal(failure, undefined);
+      }
       const [expected, ours] = [join(theirs, name), out].map((path) => readNotebook(path).cells.map(texts));
       assert.ok(expected!.flat().length > 0);
       assert.deepEqual(ours, expected);
