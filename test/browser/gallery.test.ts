@@ -19,7 +19,7 @@ const FILE = "gallery.ipynb";
 const PICTURES = path.join(packageRoot(), ".cache", "screenshots", "gallery");
 
 describe("every display in the lab", function () {
-  this.timeout(400_000);
+  this.timeout(900_000);
   let lab: Lab;
   let browser: Browser;
   before(async () => {
@@ -39,9 +39,10 @@ describe("every display in the lab", function () {
 
   it("is whole when its cells have run, in the light theme", async () => {
     const page = await opened(false);
+    await page.idle(180_000);
     await page.menu("Run", "Run All Cells");
     await page.page.locator(".jp-InputPrompt", { hasText: "[*]" }).first().waitFor();
-    await page.idle(300_000);
+    await page.idle(600_000);
     await page.page.keyboard.press("Control+s");
     await eventually(
       () => readNotebook(lab, FILE).cells.every(({ outputs }) => outputs.length > 0),
@@ -85,7 +86,6 @@ describe("every display in the lab", function () {
     await page.page.setViewportSize({ width: 1400, height: 1700 });
     // What runs in the page is compiled by tsx, which names functions by a helper of its own.
     await page.page.evaluate("globalThis.__name = (named) => named");
-    await page.idle();
     return page;
   }
 });

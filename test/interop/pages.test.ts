@@ -8,7 +8,7 @@ import { GALLERY } from "../browser/gallery";
 import { reference } from "./python";
 
 describe("a saved notebook on other pages", function () {
-  this.timeout(600_000);
+  this.timeout(900_000);
   const folder = mkdtempSync(join(tmpdir(), "loralab-pages-"));
   let shown: Record<string, { type: string; content: string }[]>;
   let page: string;
