@@ -8,7 +8,9 @@
 import { FORGETTING, isPart, KNOWN, SOURCE } from "../measure/forgetting";
 import { columns, nats, percent, short } from "../measure/format";
 import { type Statistics, statistics } from "../measure/statistics";
+import { inWords } from "../runs/grid";
 import { type Group, groups, type Named, overlap } from "../runs/groups";
+import { type CellResult, Sweep } from "../runs/sweep-result";
 import { Run } from "../train/run";
 import { styleOf } from "./compare";
 import { COLOURS, Figure, type Trace } from "./figure";
@@ -29,9 +31,14 @@ export interface PlanePoint {
   forgetting: number;
 }
 
-/** Evaluations of a group at one step. */
+/** Lines by names of one's own: runs through their checkpoints, or a sweep of one method through its cells. */
+type Lines = Readonly<Record<string, Run | readonly Run[] | Sweep>>;
+
+/** Evaluations of a group at one step; of a sweep those of a cell at its last step. */
 interface Checkpoint {
   step: number;
+  /** Of a cell: where in the grid it is. */
+  setting?: string;
   /** Over the seeds, by name. */
   values: Record<string, Statistics>;
 }
@@ -114,47 +121,63 @@ export function forgettingCurves(
 /**
  * What was learned against what was forgotten: a dot for each checkpoint, a line for each method or setting, in the
  * method's colour, from the base (open) on; upper left is best. Runs that differ in their seed alone are one line, with
- * 95 % intervals in both directions.
+ * 95 % intervals in both directions. A sweep is a line through its cells, such as its learning rates, at the end of their
+ * runs, with a larger dot where it learned most: methods can be compared there, and where they learned as much.
  * @param options.beside points from elsewhere, drawn open: `PEFT_BENCHMARK` for "what the paper found, what you found".
- *   They share the axes and not the model, the data or the probes
+ *   They share the axes and not the model, the data or the probes. With no runs, {}, they are drawn alone
  * @throws for runs without evaluations of `forgetting()` or of anything learned
  */
 export function forgettingPlane(
-  runs: Run | readonly Run[] | Named,
+  runs: Run | readonly Run[] | Sweep | Lines,
   { beside = [], ...options }: ForgettingOptions & { beside?: readonly PlanePoint[] } = {},
 ): Figure {
-  const { drawn, learning } = read("forgettingPlane", runs, options);
+  const isEmpty = !(runs instanceof Run) && !(runs instanceof Sweep) && Object.keys(runs).length === 0;
+  const { drawn, learning } =
+    isEmpty && beside.length > 0
+      ? { drawn: [], learning: options.learning ?? "learned" }
+      : read("forgettingPlane", runs, options);
   if (!learning) {
     throw new Error(
       "forgettingPlane: nothing that was learned has been evaluated; give train held-out data or a measure: " +
         "evaluate: { every: 20, data: heldOut, measures: forgetting() }.",
     );
   }
-  const title = drawn.length === 1 ? story(drawn[0]!, learning) : finding(drawn, learning);
+  const title =
+    drawn.length === 0
+      ? extremes(beside, learning)
+      : drawn.every(isThroughCells)
+        ? bests(drawn, learning)
+        : drawn.length === 1
+          ? story(drawn[0]!, learning)
+          : finding(drawn, learning);
   const pairs = drawn.map((group) =>
     group.checkpoints
-      .map(({ step, values }) => ({ step, x: values[FORGETTING], y: values[learning] }))
-      .filter((point): point is { step: number; x: Statistics; y: Statistics } => !!point.x && !!point.y),
+      .map(({ step, setting = `after step ${step}`, values }) => ({
+        ...{ step, at: setting },
+        ...{ x: values[FORGETTING], y: values[learning] },
+      }))
+      .filter((point): point is Dot => !!point.x && !!point.y),
   );
   const traces = drawn.map((group, i): Trace => {
     const { colour, dash, symbol } = group.style;
     const points = pairs[i]!;
+    const best = isThroughCells(group) ? mostLearned(group, learning) : undefined;
     return {
       type: "scatter",
       mode: "lines+markers",
-      name: group.runs.length > 1 ? `${group.name} (n = ${group.runs.length})` : group.name,
+      name: counted(group),
       x: points.map(({ x }) => digits(x.mean)),
       y: points.map(({ y }) => digits(y.mean)),
       error_x: bars(points.map(({ x }) => x.margin)),
       error_y: bars(points.map(({ y }) => y.margin)),
-      customdata: points.map(({ step }) => step),
+      customdata: points.map(({ at }) => at),
       line: { color: colour, width: 2, dash },
       marker: {
         color: colour,
-        size: 9,
+        size: points.map(({ at }) => (at === best?.setting ? 15 : 9)),
         symbol: points.map(({ step }) => (step === 0 ? opened(symbol) : symbol)),
       },
-      hovertemplate: `%{fullData.name}<br>after step %{customdata}: ${learning} %{y:.4~g}, forgetting %{x:.4~g}<extra></extra>`,
+      hovertemplate: `%{fullData.name}<br>%{customdata}: ${learning} %{y:.4~g}, forgetting %{x:.4~g}<extra></extra>`,
     };
   });
   const others = beside.map(({ name, method, learning: y, forgetting: x }): Trace => {
@@ -203,16 +226,14 @@ export function forgettingPlane(
 
 function read(
   who: string,
-  runs: Run | readonly Run[] | Named,
+  runs: Run | readonly Run[] | Sweep | Lines,
   { learning }: ForgettingOptions,
 ): { drawn: Drawn[]; learning?: string } {
-  const all = groups(runs instanceof Run ? { [methodOfRun(runs)]: runs } : runs).filter(
-    ({ runs }) => runs.length > 0,
-  );
+  const all = linesOf(runs).filter(({ runs }) => runs.length > 0);
   const drawn = all.map((group, i) => ({
     ...group,
     style: styleOf(all, i),
-    checkpoints: checkpointsOf(group),
+    checkpoints: group.cells ? group.cells.flatMap(endOf) : checkpointsOf(group),
   }));
   const names = namesOf(drawn);
   const without = drawn.find((group) => valuesOf(group, FORGETTING).length === 0);
@@ -229,8 +250,51 @@ function read(
   return { drawn, learning: learning ?? learned.find((name) => name !== "loss") ?? learned[0] };
 }
 
+function linesOf(runs: Run | readonly Run[] | Sweep | Lines): (Group & { cells?: readonly CellResult[] })[] {
+  if (runs instanceof Run) return groups({ [methodOfRun(runs)]: runs });
+  if (Array.isArray(runs)) return groups(runs as readonly Run[]);
+  const through = (name: string, cells: readonly CellResult[]) => {
+    const failed = cells.reduce((sum, { failures }) => sum + failures.length, 0);
+    return { name, cells, failed, runs: cells.flatMap((cell) => cell.runs) };
+  };
+  if (runs instanceof Sweep) {
+    const methods = [...new Set(runs.cells.map(({ method }) => method))];
+    return methods.map((name) =>
+      through(
+        name,
+        runs.cells.filter(({ method }) => method === name),
+      ),
+    );
+  }
+  return Object.entries(runs as Lines).flatMap(([name, some]) =>
+    some instanceof Sweep ? [through(name, some.cells)] : groups({ [name]: some }),
+  );
+}
+
+/** A cell of a sweep as a point: what its runs came to at their end. */
+function endOf({ point, runs }: CellResult): Checkpoint[] {
+  const last = runs.length > 0 ? checkpointsOf({ runs }).at(-1) : undefined;
+  return last ? [{ ...last, setting: inWords(point) }] : [];
+}
+
+const isThroughCells = ({ checkpoints }: Drawn): boolean =>
+  checkpoints.length > 0 && checkpoints.every(({ setting }) => setting !== undefined);
+
+function mostLearned({ checkpoints }: Drawn, learning: string): Checkpoint | undefined {
+  const sign = lowerIsBetter(learning) ? 1 : -1;
+  return checkpoints
+    .filter(({ values }) => values[learning] && values[FORGETTING])
+    .sort((a, b) => sign * (a.values[learning]!.mean - b.values[learning]!.mean))[0];
+}
+
+/** With the number of seeds, where there are several. */
+function counted({ name, checkpoints }: Drawn): string {
+  const most = Math.max(...checkpoints.map(({ values }) => values[FORGETTING]?.n ?? 1));
+  return most > 1 ? `${name} (n = ${most})` : name;
+}
+
 /** What all runs of a group evaluated, at the steps that all reached. */
-function checkpointsOf({ runs }: Group): Checkpoint[] {
+function checkpointsOf({ runs }: Pick<Group, "runs">): Checkpoint[] {
   return runs[0]!.evaluations.flatMap(({ step, values }) => {
     const all = runs.map((run) => run.evaluations.find((one) => one.step === step)?.values);
     if (!all.every((one) => one !== undefined)) return [];
@@ -285,6 +349,14 @@ const learningTitle = (learning: string): string =>
 
 const titled = (text: string) => ({ text });
 
+/** A point of the plane. */
+interface Dot {
+  step: number;
+  at: string;
+  x: Statistics;
+  y: Statistics;
+}
+
 /** Error bars, where there is more than one seed. */
 const bars = (margins: readonly number[]) =>
   margins.some(Number.isFinite)
@@ -305,6 +377,26 @@ function story(group: Drawn, learning: string | undefined): string {
     : "";
   const what = forgot.mean < 0 ? "came closer to its source by" : "forgot";
   return `${change}${what} ${nats(Math.abs(forgot.mean))} nats per token of what the base knew`;
+}
+
+/** Of points alone: the one that learned most, and the one that forgot least. */
+function extremes(points: readonly PlanePoint[], learning: string): string {
+  const sign = lowerIsBetter(learning) ? 1 : -1;
+  const [most] = [...points].sort((a, b) => sign * (a.learning - b.learning));
+  const [least] = [...points].sort((a, b) => a.forgetting - b.forgetting);
+  const numbers = (of: PlanePoint) =>
+    `(${learning} ${short(of.learning)}, forgetting ${short(of.forgetting)})`;
+  return `${most!.name} learned most ${numbers(most!)}; ${least!.name} forgot least ${numbers(least!)}`;
+}
+
+/** Each line where it learned most. */
+function bests(drawn: readonly Drawn[], learning: string): string {
+  const each = drawn.map((line) => {
+    const values = mostLearned(line, learning)?.values;
+    const [learned, forgot] = [values?.[learning], values?.[FORGETTING]];
+    return `${line.name} ${learned ? short(digits(learned.mean)) : "–"} (forgot ${forgot ? nats(forgot.mean) : "–"})`;
+  });
+  return `Where each learned most (large dots), by ${learning}: ${each.join(", ")}`;
 }
 
 /** The one that forgot least beside the one that forgot most: what it forgot less, and whether it learned less for it. */
@@ -352,9 +444,19 @@ function fallback(
     ...known.map(shown),
     "time for evaluating",
   ];
+  // A row for where each line ends, and of a sweep for each of its cells.
+  const ends = drawn.flatMap((group) =>
+    isThroughCells(group)
+      ? group.checkpoints.map((one) => ({
+          ...group,
+          name: `${group.name}, ${one.setting}`,
+          checkpoints: [one],
+        }))
+      : [group],
+  );
   const rows = [
-    ...drawn.map((group) => [
-      group.runs.length > 1 ? `${group.name} (n = ${group.runs.length})` : group.name,
+    ...ends.map((group) => [
+      counted(group),
       ...(learning ? [cell(last(group, learning), rounded)] : []),
       cell(last(group, FORGETTING), rounded),
       ...known.map((name) => cell(last(group, name), (x) => percent(Number(x.toFixed(3))))),
@@ -369,7 +471,7 @@ function fallback(
     ]),
   ];
   const colours = [
-    ...drawn.map(({ style }) => style.colour),
+    ...ends.map(({ style }) => style.colour),
     ...beside.map(({ method }) => methodStyle(method).colour),
   ];
   const body = table(

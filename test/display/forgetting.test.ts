@@ -3,6 +3,7 @@ import { full, lora } from "../../src/adapters";
 import { compare, DISPLAY, forgettingCurves, forgettingPlane } from "../../src/display";
 import { PEFT_BENCHMARK, statistics } from "../../src/measure";
 import type { Method } from "../../src/model";
+import { Sweep } from "../../src/runs";
 import type { Run } from "../../src/train";
 import { runOf, tinyModel } from "./models";
 
@@ -115,11 +116,53 @@ describe("the plane of learning and forgetting", () => {
     assert.match(text(figure), /and learned more \(loss 1\.1 against 1\.2\)/);
   });
 
+  it("draws a line through the cells of a sweep, with a large dot where most was learned", () => {
+    const cell = (method: Method, rate: number, exact: number, forgetting: number) => ({
+      ...{ method: method.method, point: { learningRate: rate }, failures: [] },
+      runs: [0, 1].map((seed) => run(method, seed, exact, forgetting)),
+    });
+    const [low, high] = [full(), lora({ rank: 2 })];
+    const trials = [cell(low, 1e-4, 0.7, 0.1), cell(low, 1e-3, 0.6, 0.5), cell(high, 1e-3, 0.65, 0.3)];
+    const sweep = new Sweep("id", ["learningRate"], trials, 6);
+    const figure = forgettingPlane(sweep);
+    const [ofFull, ofLora] = figure.data;
+    assert.deepEqual(
+      [ofFull!.x, ofFull!.y],
+      [
+        [0.1, 0.5],
+        [0.7, 0.6],
+      ],
+    );
+    assert.deepEqual((ofFull!.marker as { size: number[] }).size, [15, 9]);
+    assert.deepEqual([ofLora!.x, ofLora!.y, ofLora!.name], [[0.3], [0.65], "lora (n = 2)"]);
+    assert.deepEqual(ofFull!.customdata, ["learningRate 0.0001", "learningRate 0.001"]);
+    assert.match(
+      text(figure),
+      /^Where each learned most .*: full 0\.7 \(forgot 0\.100\), lora 0\.65 \(forgot 0\.300\)\n/,
+    );
+    assert.match(text(figure), /\nfull, learningRate 0\.001 \(n = 2\) +0\.6 ± 0 +0\.5 ± 0/);
+    const named = forgettingPlane({
+      "rank 2": new Sweep("id", ["learningRate"], trials.slice(2), 2),
+      full: FULL,
+    });
+    assert.deepEqual(
+      named.data.map(({ name }) => name),
+      ["rank 2 (n = 2)", "full (n = 2)"],
+    );
+  });
+
   it("takes points of a paper beside one's own", () => {
     const figure = forgettingPlane(LORA, { beside: PEFT_BENCHMARK });
     assert.equal(figure.data.length, 1 + PEFT_BENCHMARK.length);
     assert.match(text(figure), /\nrsLoRA, rank 64 +0\.513 +0\.111/);
     assert.match(figure[DISPLAY]()["text/html"]!, /rsLoRA, rank 64/);
+    const alone = forgettingPlane({}, { beside: PEFT_BENCHMARK, learning: "accuracy" });
+    assert.equal(alone.data.length, PEFT_BENCHMARK.length);
+    assert.match(
+      text(alone),
+      /^rsLoRA, rank 64 learned most \(accuracy 0\.513, forgetting 0\.111\); AdaLoRA forgot least \(accuracy 0\.373, /,
+    );
+    assert.throws(() => forgettingPlane({}), /no run has evaluations of forgetting/);
   });
 
   it("explains what it cannot draw", () => {
