@@ -23,6 +23,11 @@ export interface ForgettingSettings extends Partial<SourceProbes> {
   tokens?: number;
   /** Sentences of each kind that are completed, the first ones. Default 32. */
   sentences?: number;
+  /**
+   * What the model was before, by default the model without its adapter. To be named where that one has changed already,
+   * as of a merged model, and of those that `scaleIntruders` makes.
+   */
+  base?: LanguageModel;
 }
 
 /** Predictions of a window; the base models' context. */
@@ -44,12 +49,17 @@ interface Before {
  *
  * Each evaluation records, for each text, the loss as `source/<name>` in nats per token; for each kind of sentences the
  * part that is still completed, of those that the base completes, as `known/<name>`, 0 … 1; and the mean rise of the source
- * losses over the base's as `forgetting`. The base is the model without its adapters. Kinds of which the base completes
- * none are left out.
+ * losses over the base's as `forgetting`. The base is the model without its adapters, if no other is given. Kinds of which
+ * the base completes none are left out.
  * @param settings `texts` and `cloze` for a base of one's own; by default those of `sourceProbes`
  * @throws for no text, for one shorter than a window, and for counts that are not whole numbers from 1
  */
-export function forgetting({ tokens = 512, sentences = 32, ...given }: ForgettingSettings = {}): {
+export function forgetting({
+  tokens = 512,
+  sentences = 32,
+  base: named,
+  ...given
+}: ForgettingSettings = {}): {
   forgetting: (model: LanguageModel) => Promise<Record<string, number>>;
 } {
   for (const [name, value] of Object.entries({ tokens, sentences })) {
@@ -80,8 +90,8 @@ export function forgetting({ tokens = 512, sentences = 32, ...given }: Forgettin
 
   return {
     forgetting: async (model) => {
-      const { weights } = model;
-      const base = bases.get(weights) ?? (await measureBase(model.detach()));
+      const { weights } = named ?? model;
+      const base = bases.get(weights) ?? (await measureBase((named ?? model).detach()));
       bases.set(weights, base);
       const now = await lossesOn(model, base.windows);
       const values: Record<string, number> = {};

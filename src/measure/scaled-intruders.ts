@@ -25,7 +25,8 @@ const merged = new WeakMap<
 
 /**
  * The model with its intruder dimensions times a factor, with everything else as it was trained: a model like any other,
- * to be evaluated or to generate with. The adapter is merged, and what the factor changes is an adapter on top of that.
+ * to be evaluated or to generate with. The adapter is merged, and what the factor changes is an adapter on top of that, so
+ * what the model has forgotten is to be counted from the base by name: `forgetting({ base })`.
  * @param factor λ: 1 leaves all as it is, 0 takes the intruders out
  * @param settings which directions are intruders, as of `intruders`
  * @throws when no adapter is in use, when there are no intruders, and for a factor that is no number

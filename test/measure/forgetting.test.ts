@@ -116,6 +116,17 @@ describe("forgetting", function () {
     assert.deepEqual(Object.keys(values), ["forgetting", "source/both", "source/start"]);
   });
 
+  it("is counted from the base that is named, where the weights themselves have changed", async () => {
+    const settings = { texts: { text: TEXT }, tokens: 64 };
+    const { forgetting: expected } = await forgetting(settings).forgetting(moved);
+    const merged = moved.merge();
+    const again = merged.attach(lora({ rank: 1 }));
+    assert.equal((await forgetting(settings).forgetting(again)).forgetting, 0);
+    const { forgetting: got } = await forgetting({ ...settings, base }).forgetting(again);
+    assert.ok(Math.abs(got! - expected!) < 1e-5 * Math.abs(expected!), `${got}, not ${expected}`);
+    await Promise.all([again.dispose(), merged.dispose()]);
+  });
+
   it("asks only for sentences that the base completes", async () => {
     const best = async (prompt: string) => {
       const { data, shape } = await base.logits(base.tokenizer.encode(prompt));
