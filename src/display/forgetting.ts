@@ -442,7 +442,7 @@ function fallback(
     ...(learning ? [learning] : []),
     "forgetting",
     ...known.map(shown),
-    "time for evaluating",
+    ...(drawn.length > 0 ? ["time for evaluating"] : []),
   ];
   // A row for where each line ends, and of a sweep for each of its cells.
   const ends = drawn.flatMap((group) =>
@@ -467,7 +467,7 @@ function fallback(
       ...(learning ? [short(y)] : []),
       short(x),
       ...known.map(() => ""),
-      "",
+      ...(drawn.length > 0 ? [""] : []),
     ]),
   ];
   const colours = [
