@@ -49,13 +49,21 @@ describe("notebooks against nbclient", function () {
     });
 });
 
-/** The texts of a cell's outputs, in order, streams in one piece. Durations and speeds are left out: they are never the same. */
-function texts({ outputs = [] }: Cell): string[] {
-  return outputs.map((output: any) => {
-    const text = output.text ?? output.data?.["text/plain"] ?? "";
-    return `${output.output_type}: ${[text]
-      .flat()
-      .join("")
-      .replace(/[\d,]*\d(\.\d+)? (ms|s|min|tokens\/s)\b|\b\d+:\d\d\b/g, "…")}`;
-  });
+/**
+ * The texts of a cell's outputs, in order, streams in one piece. Durations and speeds are left out, since they are never the
+ * same; of a cell whose metadata says that it is timed, every number.
+ */
+function texts({ outputs = [], metadata }: Cell): string[] {
+  const isTimed = (metadata.loralab as { timed?: boolean } | undefined)?.timed === true;
+  const changing = isTimed ? /[+−-]?\d[\d,.:]*/g : /[\d,]*\d(\.\d+)? (ms|s|min|tokens\/s)\b|\b\d+:\d\d\b/g;
+  const all: string[] = [];
+  let last = "";
+  for (const output of outputs as any[]) {
+    const text = [output.text ?? output.data?.["text/plain"] ?? ""].flat().join("");
+    const kind = `${output.output_type} ${output.name ?? ""}`;
+    if (output.output_type === "stream" && kind === last) all[all.length - 1] += text;
+    else all.push(`${output.output_type}: ${text}`);
+    last = kind;
+  }
+  return all.map((text) => text.replace(changing, "…"));
 }
