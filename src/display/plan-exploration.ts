@@ -91,8 +91,8 @@ export function planExplorationFigure(
     {
       title: { text: title.replace("; ", ";<br>") },
       barmode: "stack",
-      height: 420,
-      margin: { l: 56, r: 16, t: 104, b: 44 },
+      height: 440,
+      margin: { l: 56, r: 16, t: 126, b: 44 },
       xaxis: { title: { text: "memory (GB)" }, range: [0, (1.15 * most) / 1e9] },
       yaxis: { title: { text: "method" }, autorange: "reversed" },
       legend: { traceorder: "normal", orientation: "h", x: 0, y: -0.28, yanchor: "top" },
