@@ -128,9 +128,9 @@ function report(folder: string, error: unknown): void {
   );
 }
 
-/** "20261124-093012-k3f9q2xw.jsonl": names in the order of time. */
+/** "20261124-093012-417-k3f9q2xw.jsonl": names in the order of time, to the millisecond. */
 const fileName = ({ id, time }: Run): string =>
-  `${time.toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-")}-${id}.jsonl`;
+  `${time.toISOString().slice(0, 23).replace(/[-:]/g, "").replace(/[T.]/g, "-")}-${id}.jsonl`;
 
 /**
  * One recorded run by its id, or by as much of the id as tells it apart. It is what the live run was, but for the weights:
@@ -166,12 +166,12 @@ function files(): string[] {
   const folder = runsFolder();
   if (!folder || !existsSync(folder)) return [];
   return readdirSync(folder)
-    .filter((name) => /^\d{8}-\d{6}-[a-z0-9]{8}\.jsonl$/.test(name))
+    .filter((name) => /^\d{8}-\d{6}-\d{3}-[a-z0-9]{8}\.jsonl$/.test(name))
     .sort()
     .reverse();
 }
 
-const idOf = (name: string): string => name.slice(16, -".jsonl".length);
+const idOf = (name: string): string => name.slice(-"k3f9q2xw.jsonl".length, -".jsonl".length);
 
 /** Undefined for what is none of ours or cannot be read. Lines that are cut off or damaged are left out. */
 function readRun(path: string): Run | undefined {

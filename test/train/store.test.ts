@@ -140,10 +140,10 @@ describe("the store of runs", () => {
       [1, 3, 4],
     );
     writeFileSync(join(folder, "notes.txt"), "mine");
-    writeFileSync(join(folder, "20260101-000000-aaaaaaaa.jsonl"), "");
-    writeFileSync(join(folder, "20260101-000000-bbbbbbbb.jsonl"), '{"type":"run","format":999}\n');
-    writeFileSync(join(folder, "20260101-000000-dddddddd.jsonl"), "null\n[1]\n");
-    mkdirSync(join(folder, "20260101-000000-cccccccc.jsonl"));
+    writeFileSync(join(folder, "20260101-000000-000-aaaaaaaa.jsonl"), "");
+    writeFileSync(join(folder, "20260101-000000-000-bbbbbbbb.jsonl"), '{"type":"run","format":999}\n');
+    writeFileSync(join(folder, "20260101-000000-000-dddddddd.jsonl"), "null\n[1]\n");
+    mkdirSync(join(folder, "20260101-000000-000-cccccccc.jsonl"));
     assert.deepEqual(
       loadRuns().map(({ id }) => id),
       [run.id],
