@@ -75,20 +75,24 @@ export function means<X extends number | string>({
   if (logarithmic && lowest <= 0)
     throw new Error(`means: a logarithmic axis holds values above 0, got ${lowest}.`);
   const styles = stylesOf(all.map(({ name }) => name));
+  // Between names there is nothing that a line could stand for; series that have about the same value stand side by side.
+  const isNamed = all.every(({ points }) => points.every(({ at }) => typeof at === "string"));
   const data = all.flatMap(({ name, points }, i): Trace[] => {
     const { colour, dash, symbol } = styles[i]!;
     const line = { color: colour, dash };
     const marker = { color: colour, symbol };
     const margins = points.map(({ of }) => (of.n > 1 ? of.margin : 0));
+    const beside = isNamed ? { offsetgroup: String(i) } : {};
+    const mode = isNamed ? "markers" : "lines+markers";
     return [
       {
-        ...{ type: "scatter", mode: "lines+markers", name, line, marker: { ...marker, size: 8 } },
+        ...{ type: "scatter", mode, name, line, marker: { ...marker, size: 8 }, ...beside },
         x: points.map(({ at }) => at),
         y: points.map(({ of }) => of.mean),
         error_y: { type: "data", array: margins, visible: margins.some((margin) => margin > 0) },
       },
       {
-        ...{ type: "scatter", mode: "markers", hoverinfo: "skip", showlegend: false },
+        ...{ type: "scatter", mode: "markers", hoverinfo: "skip", showlegend: false, ...beside },
         marker: { ...marker, size: 4, opacity: 0.5 },
         x: points.flatMap(({ at, measured }) => measured.map(() => at)),
         y: points.flatMap(({ measured }) => measured),
@@ -124,6 +128,7 @@ export function means<X extends number | string>({
         title: { text: y },
         ...(logarithmic ? { type: "log", dtick: "D2" } : { rangemode: "tozero" }),
       },
+      ...(isNamed && { scattermode: "group", scattergap: 0.7 }),
       showlegend: all.length > 1,
     },
     {

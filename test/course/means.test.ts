@@ -87,6 +87,13 @@ describe("means over seeds", () => {
     const bars = means({ title: "T", x: "method", y: "%", series: { accuracy: new Map([["LoRA", [1]]]) } });
     assert.equal((bars.layout.xaxis as any).type, undefined);
     assert.equal(text(bars)[0], "T. One seed; %.");
+    const two = { before: new Map([["LoRA", [1]]]), after: new Map([["LoRA", [1, 2]]]) };
+    const { data, layout } = means({ title: "T", x: "method", y: "%", series: two });
+    assert.equal(layout.scattermode, "group");
+    assert.deepEqual(
+      data.map(({ mode, offsetgroup }) => `${mode} ${offsetgroup}`),
+      ["markers 0", "markers 0", "markers 1", "markers 1"],
+    );
     assert.throws(() => means({ title: "T", x: "", y: "", series: {} }), /nothing was measured/);
   });
 });
