@@ -42,7 +42,8 @@ async function runNotebooks(named: string[], options: Options): Promise<number> 
       const out = outputFile(file, options);
       const { seconds, failure } = await runNotebook(file, { out, fast: options.fast });
       total += seconds;
-      if (options.full && !failure) writeNotebook(file, withMinutes(readNotebook(out), seconds));
+      if (options.full && !failure)
+        writeNotebook(file, withMinutes(withoutControls(readNotebook(out)), seconds));
       console.log(`${failure ? "failed" : "ok    "} ${time(seconds)}  ${file}`);
       if (failure) console.error(failure);
       if (failure) failures++;
@@ -67,6 +68,13 @@ function withMinutes(notebook: Notebook, seconds: number): Notebook {
   notebook.metadata.loralab = { ...(notebook.metadata.loralab as object | undefined), minutes };
   const first = notebook.cells[0];
   if (first) first.source = toLines(sourceText(first).replace(/(\*\*Minutes\.\*\* )\d+/, `$1${minutes}`));
+  return notebook;
+}
+
+/** The notebook without the controls that it showed: they belong to the kernel that is gone, and a page would miss their models. */
+function withoutControls(notebook: Notebook): Notebook {
+  const isControl = (output: any) => "application/vnd.jupyter.widget-view+json" in (output.data ?? {});
+  for (const cell of notebook.cells) cell.outputs &&= cell.outputs.filter((output) => !isControl(output));
   return notebook;
 }
 

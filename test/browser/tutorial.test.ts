@@ -90,9 +90,10 @@ describe("the shelf and the first tutorial", () => {
     await page.page.locator(`[data-tutorial="${NAME}"]`).click();
     await page.page.locator(".jp-Notebook").waitFor();
     await page.idle();
+    const first = cells(original).findIndex((cell: any) => cell.cell_type === "code");
     const time = () =>
-      page.cell(1).evaluate((node) => (node as any).style.getPropertyValue("--loralab-duration"));
-    await page.runCell(1);
+      page.cell(first).evaluate((node) => (node as any).style.getPropertyValue("--loralab-duration"));
+    await page.runCell(first);
     await eventually(async () => (await time()) !== "", "it did not run", 60_000);
     await page.page.keyboard.press("Control+s");
     await eventually(() => runCells() > 0, "it was not saved");
