@@ -54,6 +54,8 @@ describe("every display in the lab", function () {
 
   it("is whole when the saved notebook is opened again, in the dark theme", async () => {
     const page = await opened(true);
+    // Cells are made anew once the file has come.
+    await page.output(0).first().waitFor();
     assert.deepEqual(await look(page, "dark"), []);
     await page.close();
   });
@@ -95,7 +97,7 @@ async function look(page: LabPage, theme: string): Promise<string[]> {
   const wrong: string[] = [];
   for (const [i, [name]] of GALLERY.entries()) {
     const output = page.cell(i).locator(".jp-OutputArea").first();
-    await page.cell(i).scrollIntoViewIfNeeded();
+    await page.cell(i).evaluate((cell: any) => cell.scrollIntoView());
     await output.waitFor();
     for (const figure of await output.locator(".loralab-Plotly").all())
       await figure.locator(".main-svg").first().waitFor();

@@ -13,6 +13,9 @@ import { packageRoot } from "../../kernel/entry";
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const SCREENSHOTS = path.join(packageRoot(), ".cache", "screenshots");
 
+/** A large notebook takes long to come up on a busy machine. */
+const PATIENCE_MS = 120_000;
+
 export interface Lab {
   url: string;
   /** The user's folder. */
@@ -110,6 +113,7 @@ export class LabPage {
     private readonly lab: Lab,
     private readonly workspace: string,
   ) {
+    page.setDefaultTimeout(PATIENCE_MS);
     page.on("pageerror", (error) => this.problems.push(`uncaught: ${error.stack ?? error.message}`));
     page.on("console", (message) => {
       if (message.type() === "error") this.problems.push(`${message.text()} (${message.location().url})`);
