@@ -4,7 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import type { Browser } from "playwright-core";
 import { packageRoot } from "../../kernel/entry";
-import { type Lab, LabPage, launchBrowser, startLab } from "./support";
+import { type Lab, LabPage, launchBrowser, startLab } from "../browser/support";
 
 const FOLDER = path.join(packageRoot(), "notebooks");
 
