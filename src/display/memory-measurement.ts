@@ -38,12 +38,12 @@ function partsOf({ resident: { weights, session, peak }, planned }: MemoryMeasur
 
 function titleOf({
   model,
-  settings: { batch, sequence },
+  settings: { batch, sequence, optimizer },
   resident,
   planned,
   ratio,
 }: MemoryMeasurement): string {
-  const took = `Training ${model.name} with ${model.adapter!.method}, ${batch} × ${sequence} tokens, took ${bytes(resident.peak)} here`;
+  const took = `Training ${model.name} with ${model.adapter!.method}, ${optimizer}, ${batch} × ${sequence} tokens, took ${bytes(resident.peak)} here`;
   if (!planned) return took;
   return `${took}: ${times(Number(ratio!.toPrecision(2)))} the ${bytes(planned.bytes)} of the plan`;
 }

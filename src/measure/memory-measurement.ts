@@ -12,7 +12,7 @@ import { extname, join } from "node:path";
 import { type InputSpec, record } from "../engine";
 import type { LanguageModel } from "../model/language-model";
 import { languageLoss } from "../train/language-loss";
-import { adamw } from "../train/optimizers";
+import { OPTIMIZERS, type OptimizerName } from "../train/optimizers";
 import { stepFunction } from "../train/step";
 import { type Plan, plan } from "./plan";
 
@@ -21,6 +21,8 @@ export interface MeasureOptions {
   batch?: number;
   /** Tokens of each. Default 128, or the whole context where that is shorter. */
   sequence?: number;
+  /** Default "adamw". */
+  optimizer?: OptimizerName;
 }
 
 /** What the other process is given: a file with the model, one with the constants, and where they are in it. */
@@ -66,18 +68,22 @@ export class MemoryMeasurement {
 const STEPS = 4;
 
 /**
- * Takes a few training steps with AdamW in a fresh process and measures what they take, beside what `plan` predicts.
+ * Takes a few training steps in a fresh process and measures what they take, beside what `plan` predicts.
  *
  * Measured is the resident memory of that process above what it has at its start (Node.js and ONNX Runtime loaded): the
  * frozen weights as arrays, ONNX Runtime's session with its own packed copy of each matrix, the adapter and the
  * optimizer's moments going in and coming out, activations, logits, gradients, and the gaps between them in ONNX
  * Runtime's arena. Not in it: tokenizer, data, and what a notebook holds besides. It is measured on the CPU, where
  * everything is float32 but what is quantized.
- * @throws without an adapter in use, and for a batch or sequence out of range
+ * @throws without an adapter in use, for a batch or sequence out of range, and for an optimizer that is not known
  */
 export async function measureMemory(
   model: LanguageModel,
-  { batch = 8, sequence = Math.min(128, model.config.contextLength) }: MeasureOptions = {},
+  {
+    batch = 8,
+    sequence = Math.min(128, model.config.contextLength),
+    optimizer = "adamw",
+  }: MeasureOptions = {},
 ): Promise<MemoryMeasurement> {
   const { adapter, config } = model;
   if (!adapter) throw new Error("measureMemory: nothing is trained without an adapter; attach one first.");
@@ -90,10 +96,15 @@ export async function measureMemory(
       `measureMemory: a sequence of ${sequence} tokens is longer than the context of ${model.name}, ${config.contextLength}.`,
     );
   }
+  const rule = OPTIMIZERS[optimizer];
+  if (!rule) {
+    const known = Object.keys(OPTIMIZERS).join(", ");
+    throw new Error(`measureMemory: optimizer must be one of ${known}, got ${optimizer}.`);
+  }
   const shape = { rows: batch, length: sequence, capacity: batch * sequence, packed: false };
   const { fn, inputs } = stepFunction(model, languageLoss(config, shape), {
-    optimizer: adamw,
-    settings: adamw.defaults,
+    optimizer: rule,
+    settings: rule.defaults,
     maxGradientNorm: 1,
   });
   const { model: bytes, externalData } = record(fn, inputs, "cpu");
@@ -111,8 +122,8 @@ export async function measureMemory(
     for (const { data } of externalData) writeFileSync(constants, data, { flag: "a" });
     const resident = await run({ model: file, constants, places, inputs, steps: STEPS });
     const isPlanned = ["full", "lora", "dora"].includes(adapter.method);
-    const planned = isPlanned ? plan(model, { batch, sequence }) : undefined;
-    return new MemoryMeasurement(model, { batch, sequence }, resident, planned);
+    const planned = isPlanned ? plan(model, { batch, sequence, optimizer }) : undefined;
+    return new MemoryMeasurement(model, { batch, sequence, optimizer }, resident, planned);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -15,8 +15,8 @@ export interface OptimizerSettings {
 
 export interface Optimizer {
   defaults: OptimizerSettings;
-  /** Names of the state vectors, each as long as the parameters and zero at the start. */
-  state: readonly string[];
+  /** Names of the state vectors that these settings need, each as long as the parameters and zero at the start. */
+  state(settings: OptimizerSettings): readonly string[];
   /** The numbers that step `t` (from 1) needs, in the order in which `update` reads them. */
   numbers(t: number, learningRate: number, settings: OptimizerSettings): number[];
   /**
@@ -45,7 +45,7 @@ const average = (old: tf.Tensor1D, value: tf.Tensor1D, beta: number): tf.Tensor1
  */
 export const adamw: Optimizer = {
   defaults: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
-  state: ["first", "second"],
+  state: () => ["first", "second"],
   numbers: (t, learningRate, { beta1, beta2, weightDecay }) => [
     learningRate / (1 - beta1 ** t),
     1 / Math.sqrt(1 - beta2 ** t),
@@ -65,16 +65,17 @@ export const adamw: Optimizer = {
 /**
  * Stochastic gradient descent with PyTorch's momentum, u ← β·u + g, and AdamW's weight decay (PyTorch's SGD adds λ·θ to
  * the gradient instead):  θ ← θ·(1 − η·λ) − η·u
+ * Without momentum u is the gradient, and nothing is kept from step to step.
  */
 export const sgd: Optimizer = {
   defaults: { beta1: 0, beta2: 0, epsilon: 0, weightDecay: 0 },
-  state: ["velocity"],
+  state: ({ beta1 }) => (beta1 > 0 ? ["velocity"] : []),
   numbers: (_t, learningRate, { weightDecay }) => [learningRate, learningRate * weightDecay],
   update(parameters, gradient, [velocity], [rate, shrink], settings, decay, rates) {
-    const u = tf.add(tf.mul(velocity!, settings.beta1), gradient);
+    const u = velocity ? tf.add(tf.mul(velocity, settings.beta1), gradient) : gradient;
     const shrunk = decay ? tf.sub(parameters, tf.mul(parameters, tf.mul(decay, shrink!))) : parameters;
     const step = tf.mul(rates ? tf.mul(u, rates) : u, rate!);
-    return [tf.sub(shrunk, step), u] as tf.Tensor1D[];
+    return [tf.sub(shrunk, step), ...(velocity ? [u] : [])] as tf.Tensor1D[];
   },
 };
 

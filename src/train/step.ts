@@ -83,7 +83,7 @@ function updateSpecs(size: number, { optimizer, settings }: UpdateSettings): Rec
   const names = optimizer.numbers(1, 1, settings).map((_, i) => `number${i}`);
   return {
     parameters: vector,
-    ...Object.fromEntries(optimizer.state.map((name) => [name, vector])),
+    ...Object.fromEntries(optimizer.state(settings).map((name) => [name, vector])),
     ...Object.fromEntries(names.map((name) => [name, NUMBER])),
   };
 }
@@ -107,7 +107,7 @@ function update(model: LanguageModel, gradient: tf.Tensor1D, x: Tensors, update:
   const [parameters, ...state] = optimizer.update(
     x.parameters as tf.Tensor1D,
     clipped as tf.Tensor1D,
-    optimizer.state.map((name) => x[name] as tf.Tensor1D),
+    optimizer.state(settings).map((name) => x[name] as tf.Tensor1D),
     numbers,
     settings,
     // Matrices decay; norms and biases, which are vectors, do not.
@@ -116,7 +116,7 @@ function update(model: LanguageModel, gradient: tf.Tensor1D, x: Tensors, update:
       : undefined,
     rates && byArray(model, rate),
   );
-  const named = Object.fromEntries(optimizer.state.map((name, i) => [name, state[i]!]));
+  const named = Object.fromEntries(optimizer.state(settings).map((name, i) => [name, state[i]!]));
   return { gradientNorm, parameters: parameters!, ...named, ...(wanted && { gradient: clipped }) };
 }
 

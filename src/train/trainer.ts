@@ -119,7 +119,8 @@ class Trainer<Datum> {
     const origin = originOf(model, options, earlierSteps);
     this.record = new Run(origin, { ...this.fixed(), steps: settings.steps }, objective.panels);
     this.good = this.parameters.flat;
-    for (const name of optimizer.state) this.state[name] = new Float32Array(this.parameters.size);
+    for (const name of optimizer.state(this.update.settings))
+      this.state[name] = new Float32Array(this.parameters.size);
   }
 
   async run(): Promise<Run> {
@@ -253,7 +254,7 @@ class Trainer<Datum> {
     if (!Number.isFinite(gradientNorm)) this.fail("gradient", gradientNorm);
     this.good = this.parameters.flat;
     this.parameters.flat = parameters;
-    for (const name of this.update.optimizer.state) this.state[name] = state[name]!.data as Float32Array;
+    for (const name of Object.keys(this.state)) this.state[name] = state[name]!.data as Float32Array;
     this.part?.afterStep(step, state.gradient!.data as Float32Array);
     this.step = step;
     this.record.epoch = lesson.epoch;
@@ -343,7 +344,7 @@ class Trainer<Datum> {
     });
     this.parameters.flat = vectors.parameters!;
     this.good = vectors.parameters!;
-    for (const name of this.update.optimizer.state) this.state[name] = vectors[name]!;
+    for (const name of Object.keys(this.state)) this.state[name] = vectors[name]!;
     const ofMethod = Object.entries(vectors).filter(([name]) => name.startsWith(OF_METHOD));
     this.part?.restore(
       Object.fromEntries(ofMethod.map(([name, vector]) => [name.slice(OF_METHOD.length), vector])),

@@ -192,7 +192,7 @@ describe("sliders over what was learned", function () {
     await title.waitFor();
     assert.match(
       (await title.textContent())!,
-      /^Training small with lora, 8 × 128 tokens, took \d+\.\d MB here/,
+      /^Training small with lora, adamw, 8 × 128 tokens, took \d+\.\d MB here/,
     );
     await pictures(cell, "memory");
   });

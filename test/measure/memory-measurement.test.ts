@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { houlsby, lora } from "../../src/adapters";
+import { full, houlsby, lora } from "../../src/adapters";
 import { DISPLAY } from "../../src/display";
 import { measureMemory, plan } from "../../src/measure";
 import { tinyModel } from "../train/tiny-model";
@@ -25,7 +25,7 @@ describe("what training takes, measured in a process of its own", function () {
     const shown = large[DISPLAY]();
     assert.match(
       shown["text/plain"],
-      /^Training tiny with lora, 32 × 256 tokens, took [\d.]+ MB here: [\d.]+× the [\d.]+ MB of the plan/,
+      /^Training tiny with lora, adamw, 32 × 256 tokens, took [\d.]+ MB here: [\d.]+× the [\d.]+ MB of the plan/,
     );
     assert.match(shown["text/plain"], /planned +logits +16\.8 MB/);
   });
@@ -34,6 +34,15 @@ describe("what training takes, measured in a process of its own", function () {
     const { planned, ratio, bytes } = await measureMemory(base.attach(houlsby()), { batch: 1, sequence: 8 });
     assert.deepEqual([planned, ratio], [undefined, undefined]);
     assert.ok(bytes > 0);
+  });
+
+  it("needs less for SGD, which keeps no moments, and plans none", async () => {
+    const student = base.attach(full());
+    const of = (optimizer: "adamw" | "sgd") => measureMemory(student, { batch: 1, sequence: 8, optimizer });
+    const [adamw, sgd] = [await of("adamw"), await of("sgd")];
+    assert.equal(adamw.planned!.bytes - sgd.planned!.bytes, 8 * base.parameterCount);
+    const wrong = { optimizer: "adam" as "adamw" };
+    await assert.rejects(measureMemory(student, wrong), /optimizer must be one of adamw, sgd, got adam/);
   });
 
   it("refuses a model with nothing to train, and shapes that do not fit it", async () => {

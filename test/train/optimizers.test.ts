@@ -22,7 +22,7 @@ function ours(name: OptimizerName, changes: Partial<OptimizerSettings>, decay?: 
   const optimizer = OPTIMIZERS[name];
   const settings = { ...optimizer.defaults, ...changes };
   let parameters: tf.Tensor1D = tf.tensor1d(initial);
-  let state: tf.Tensor1D[] = optimizer.state.map(() => tf.zeros([SIZE]));
+  let state: tf.Tensor1D[] = optimizer.state(settings).map(() => tf.zeros([SIZE]));
   return gradients.map((gradient, i) => {
     const numbers = optimizer.numbers(i + 1, rate(i + 1), settings).map((n) => tf.scalar(n));
     const mask = decay && tf.tensor1d(decay);
@@ -135,6 +135,12 @@ describe("optimizers", () => {
       ours("sgd", { beta1: 0.9, weightDecay: 0.3 }, decays),
       torchSgd(0.9, (i) => 0.3 * decays[i]!),
     );
+  });
+
+  it("keep what they need: two moments, one velocity, or nothing", () => {
+    const kept = (name: OptimizerName, beta1: number) =>
+      OPTIMIZERS[name].state({ ...OPTIMIZERS[name].defaults, beta1 }).length;
+    assert.deepEqual([kept("adamw", 0.9), kept("sgd", 0.9), kept("sgd", 0)], [2, 1, 0]);
   });
 });
 
