@@ -14,3 +14,4 @@ export {
   trace,
 } from "./program";
 export { drawSeed, generator, Random } from "./random";
+export { ComputeThread } from "./thread";

@@ -7,6 +7,7 @@ import { record as recordGraph } from "./backend";
 import { chosenDevice, type Device } from "./device";
 import { type DType, sizeOf, type TypedArray } from "./graph";
 import { writeModel } from "./onnx";
+import type { ComputeThread, Session } from "./thread";
 
 /** A tensor in ordinary memory, row-major. bool is 0 or 1 in a Uint8Array. */
 export interface HostArray {
@@ -27,6 +28,8 @@ export interface TraceOptions {
   device?: Device;
   /** Threads of one operator on the CPU; by default one per physical core. */
   threads?: number;
+  /** Where the program runs, so that it runs beside others; by default on the thread that calls it. */
+  thread?: ComputeThread;
   /** ONNX Runtime's own session options, over the ones chosen here. */
   session?: ort.InferenceSession.SessionOptions;
 }
@@ -40,7 +43,7 @@ export class Program {
   private idle: Promise<unknown> = Promise.resolve();
 
   constructor(
-    private readonly session: ort.InferenceSession,
+    private readonly session: Session,
     readonly inputs: Record<string, InputSpec>,
     readonly outputs: string[],
     readonly device: Device,
@@ -105,7 +108,7 @@ export async function trace(
 ): Promise<Program> {
   const device = chosenDevice(options.device);
   const { model, externalData, outputs } = record(fn, inputs, device);
-  const session = await ort.InferenceSession.create(model, {
+  const session = await (options.thread ?? ort.InferenceSession).create(model, {
     executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
     ...(options.threads && { intraOpNumThreads: options.threads }),
     externalData,

@@ -5,12 +5,12 @@
  * was interrupted needs no file of its own to go on: a second call finds the finished trials in the store, does the others,
  * and gives the table that one call would have given.
  *
- * Trials run side by side in this process, as many as there are cores, each on one thread: ONNX Runtime computes off the
- * main thread, and one thread for each of several small models wastes less than several threads for one. User functions,
- * as measures are, work as always. A trial has one thread however many run beside it, so its numbers do not depend on that.
+ * Trials run side by side, as many as there are cores, each computing on one thread of its own, which wastes less than
+ * several threads for one small model. All else is this thread's, so user functions, as measures are, work as always. A trial
+ * has one thread however many run beside it, so its numbers do not depend on that.
  */
 import { availableParallelism } from "node:os";
-import { chosenDevice } from "../engine";
+import { ComputeThread, chosenDevice } from "../engine";
 import { cellSignal } from "../model/generate";
 import type { LanguageModel } from "../model/language-model";
 import type { Example } from "../train/data";
@@ -71,10 +71,20 @@ export async function sweep<const G extends Axes = Record<never, never>, Datum =
   );
   const failures = new Map<string, string>();
 
+  const onGpu = chosenDevice(options.engine?.device) !== "cpu";
+  const workers = options.workers ?? (onGpu ? 1 : Math.min(8, availableParallelism()));
+  const missing = trials.filter(({ key }) => !done.has(key));
+  const threads = Array.from(
+    { length: onGpu ? 0 : Math.min(workers, missing.length) },
+    () => new ComputeThread(),
+  );
+  const idle = [...threads];
   const attempt = async ({ key, student, options, seed }: Trial): Promise<void> => {
+    const thread = idle.pop();
     try {
       const run = await train(student(), {
         ...options,
+        engine: { ...options.engine, thread },
         seed,
         signal,
         display: false,
@@ -83,15 +93,18 @@ export async function sweep<const G extends Axes = Record<never, never>, Datum =
       if (run.status === "finished") done.set(key, run);
     } catch (error) {
       failures.set(key, error instanceof Error ? error.message : String(error));
+    } finally {
+      if (thread) idle.push(thread);
     }
   };
-  const missing = trials.filter(({ key }) => !done.has(key));
   const known = trials.length - missing.length;
-  const onGpu = chosenDevice(options.engine?.device) !== "cpu";
-  const workers = options.workers ?? (onGpu ? 1 : Math.min(8, availableParallelism()));
   const finished = pool(missing, workers, attempt, signal);
   const label = known > 0 ? `sweep, after ${known} known` : "sweep";
-  for await (const _ of options.display === false ? finished : shown(finished, missing.length, label));
+  try {
+    for await (const _ of options.display === false ? finished : shown(finished, missing.length, label));
+  } finally {
+    await Promise.all(threads.map((thread) => thread.end()));
+  }
 
   const byCell = new Map<Cell, Trials>();
   for (const { cell, key, seed } of trials) {
