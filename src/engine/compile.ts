@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs";
 import type { DType, TypedArray } from "./graph";
 import { type HostArray, type Program, type TraceOptions, trace } from "./program";
+import { onThread } from "./thread";
 
 type Result = tf.Tensor | tf.Tensor[] | Record<string, tf.Tensor>;
 
@@ -38,18 +39,21 @@ export function compile<A extends tf.Tensor[], R extends Result>(
     const specs = Object.fromEntries(
       inputs.map((x, i) => [`input${i}`, { shape: x.shape, dtype: x.dtype as DType }]),
     );
-    const program = await trace(
-      (tensors) => {
-        const result = fn(...(Object.values(tensors) as A));
-        if (result instanceof tf.Tensor) {
-          form = result;
-          return { value: result };
-        }
-        form = Array.isArray(result) ? [] : {};
-        return { ...result } as Record<string, tf.Tensor>;
-      },
-      specs,
-      options,
+    // On this thread, whoever calls it first: it is kept for all who call it later.
+    const program = await onThread(undefined, () =>
+      trace(
+        (tensors) => {
+          const result = fn(...(Object.values(tensors) as A));
+          if (result instanceof tf.Tensor) {
+            form = result;
+            return { value: result };
+          }
+          form = Array.isArray(result) ? [] : {};
+          return { ...result } as Record<string, tf.Tensor>;
+        },
+        specs,
+        options,
+      ),
     );
     return { program, form: form! };
   };

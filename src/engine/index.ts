@@ -14,4 +14,4 @@ export {
   trace,
 } from "./program";
 export { drawSeed, generator, Random } from "./random";
-export { ComputeThread } from "./thread";
+export { ComputeThread, computeThread, onThread } from "./thread";

@@ -7,7 +7,7 @@ import { record as recordGraph } from "./backend";
 import { chosenDevice, type Device } from "./device";
 import { type DType, sizeOf, type TypedArray } from "./graph";
 import { writeModel } from "./onnx";
-import type { ComputeThread, Session } from "./thread";
+import { computeThread, type Session } from "./thread";
 
 /** A tensor in ordinary memory, row-major. bool is 0 or 1 in a Uint8Array. */
 export interface HostArray {
@@ -26,10 +26,8 @@ export type Tensors = Record<string, tf.Tensor>;
 export interface TraceOptions {
   /** The execution provider; by default what `device()` reports. */
   device?: Device;
-  /** Threads of one operator on the CPU; by default one per physical core. */
+  /** Threads of one operator on the CPU; by default one per physical core, and one where work is done side by side. */
   threads?: number;
-  /** Where the program runs, so that it runs beside others; by default on the thread that calls it. */
-  thread?: ComputeThread;
   /** ONNX Runtime's own session options, over the ones chosen here. */
   session?: ort.InferenceSession.SessionOptions;
 }
@@ -108,9 +106,11 @@ export async function trace(
 ): Promise<Program> {
   const device = chosenDevice(options.device);
   const { model, externalData, outputs } = record(fn, inputs, device);
-  const session = await (options.thread ?? ort.InferenceSession).create(model, {
+  const thread = device === "cpu" ? computeThread() : undefined;
+  const threads = options.threads ?? (thread && 1);
+  const session = await (thread ?? ort.InferenceSession).create(model, {
     executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
-    ...(options.threads && { intraOpNumThreads: options.threads }),
+    ...(threads && { intraOpNumThreads: threads }),
     externalData,
     logSeverityLevel: 3,
     ...options.session,

@@ -2,6 +2,7 @@
  * Programs on a thread of their own. ONNX Runtime's binding for Node computes inside its call, so a thread of JavaScript is
  * busy while a program of its own runs; programs on other threads run beside it and beside each other.
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { extname, join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type * as ort from "onnxruntime-node";
@@ -17,9 +18,17 @@ export interface Parcel {
   type: "float32" | "int32" | "bool";
 }
 
+export type Parcels = Record<string, Parcel>;
+
+/** What a run gives, and what it was given, to be used again. */
+export interface Outcome {
+  results: Parcels;
+  back: Parcels;
+}
+
 export type Request =
   | { create: Uint8Array; options: ort.InferenceSession.SessionOptions }
-  | { run: number; feeds: Record<string, Parcel> }
+  | { run: number; feeds: Parcels }
   | { release: number };
 
 export type Answer = { id: number } & ({ value: unknown } | { error: string });
@@ -29,9 +38,16 @@ interface Waiting {
   reject(error: Error): void;
 }
 
+const current = new AsyncLocalStorage<ComputeThread | undefined>();
 let made = 0;
 
-/** A thread that compiled programs run on: `trace(fn, inputs, { thread })`. Keeps the process alive only while it works. */
+/** Does `work` so that the programs which it builds, and those that these call for, run on `thread`; `undefined`: on this one. */
+export const onThread = <R>(thread: ComputeThread | undefined, work: () => R): R => current.run(thread, work);
+
+/** Where a program that is built now will run, if not on this thread. */
+export const computeThread = (): ComputeThread | undefined => current.getStore();
+
+/** A thread that programs run on. Keeps the process alive only while it works. */
 export class ComputeThread {
   private readonly worker: Worker;
   private readonly waiting = new Map<number, Waiting>();
@@ -78,23 +94,29 @@ export class ComputeThread {
   /** As `ort.InferenceSession.create`, of a model in memory; it and its constants are copied. */
   async create(model: Uint8Array, options: ort.InferenceSession.SessionOptions): Promise<Session> {
     const copy = model.slice();
-    const externalData = (options.externalData as { path: string; data: Uint8Array }[]).map(
-      ({ path, data }) => ({
-        path,
-        data: data.slice(),
-      }),
-    );
-    const arrays = [copy, ...externalData.map(({ data }) => data)];
-    const session = await this.ask<number>({ create: copy, options: { ...options, externalData } }, arrays);
+    const given = options.externalData as { path: string; data: Uint8Array }[];
+    const externalData = given.map(({ path, data }) => ({ path, data: data.slice() }));
+    const session = await this.ask<number>({ create: copy, options: { ...options, externalData } }, [
+      copy,
+      ...externalData.map(({ data }) => data),
+    ]);
+    const spare = new Map<string, TypedArray>(); // what inputs travel in, there and back: fresh memory costs more than copying
     return {
-      run: (feeds) => {
-        const parcels = Object.fromEntries(
-          Object.entries(feeds).map(([name, tensor]) => [name, parcel(tensor)]),
-        );
-        return this.ask(
+      run: async (feeds) => {
+        const parcels: Parcels = {};
+        for (const [name, { data, dims, type }] of Object.entries(feeds)) {
+          const array = data as TypedArray;
+          const traveller = spare.get(name) ?? (new (array.constructor as any)(array.length) as TypedArray);
+          spare.delete(name);
+          traveller.set(array);
+          parcels[name] = { data: traveller, dims, type: type as Parcel["type"] };
+        }
+        const { results, back } = await this.ask<Outcome>(
           { run: session, feeds: parcels },
-          Object.values(parcels).map(({ data }) => data),
+          arraysOf(parcels),
         );
+        for (const [name, { data }] of Object.entries(back)) spare.set(name, data);
+        return results as unknown as ort.InferenceSession.OnnxValueMapType;
       },
       release: () => (this.ended ? Promise.resolve() : this.ask({ release: session }, [])),
     };
@@ -105,13 +127,10 @@ export class ComputeThread {
     await this.worker.terminate();
   }
 
-  /** Settings with this thread are told from those with another, as keys of caches are. */
+  /** Programs on this thread are told from those on another by this, in keys of caches. */
   toJSON(): string {
     return `thread ${this.number}`;
   }
 }
 
-/** A copy that can be handed over to another thread. */
-export function parcel({ data, dims, type }: ort.OnnxValue): Parcel {
-  return { data: (data as TypedArray).slice(), dims, type: type as Parcel["type"] };
-}
+export const arraysOf = (parcels: Parcels): TypedArray[] => Object.values(parcels).map(({ data }) => data);

@@ -1,8 +1,9 @@
 /** The other side of `ComputeThread`: makes sessions, runs and releases them, one request after the other. */
 import { parentPort } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
-import { type Answer, type Parcel, parcel, type Request } from "./thread";
+import { type Answer, arraysOf, type Outcome, type Parcel, type Parcels, type Request } from "./thread";
 
+const ARRAY = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
 const sessions = new Map<number, ort.InferenceSession>();
 let made = 0;
 let before: Promise<void> = Promise.resolve();
@@ -12,23 +13,21 @@ parentPort!.on("message", ({ id, ...request }: { id: number } & Request) => {
 });
 
 async function answer(id: number, request: Request): Promise<void> {
-  const send = (message: Answer, arrays: ArrayBufferLike[] = []) =>
-    parentPort!.postMessage(message, arrays as ArrayBuffer[]);
+  const send = (message: Answer, arrays: readonly ArrayBufferView[] = []) =>
+    parentPort!.postMessage(
+      message,
+      arrays.map(({ buffer }) => buffer as ArrayBuffer),
+    );
   try {
     if ("create" in request) {
       sessions.set(++made, await ort.InferenceSession.create(request.create, request.options));
       send({ id, value: made });
     } else if ("run" in request) {
-      const feeds = Object.entries(request.feeds).map(
-        ([name, { type, data, dims }]) => [name, new ort.Tensor(type, data as never, dims)] as const,
-      );
-      const results = await sessions.get(request.run)!.run(Object.fromEntries(feeds));
-      const value: Record<string, Parcel> = {};
-      for (const [name, result] of Object.entries(results)) value[name] = parcel(result);
-      send(
-        { id, value },
-        Object.values(value).map(({ data }) => data.buffer),
-      );
+      const session = sessions.get(request.run)!;
+      const results = emptyResults(session);
+      await session.run(tensors(request.feeds), tensors(results));
+      const outcome: Outcome = { results, back: request.feeds };
+      send({ id, value: outcome }, [...arraysOf(results), ...arraysOf(request.feeds)]);
     } else {
       await sessions.get(request.release)!.release();
       sessions.delete(request.release);
@@ -37,4 +36,23 @@ async function answer(id: number, request: Request): Promise<void> {
   } catch (error) {
     send({ id, error: error instanceof Error ? error.message : String(error) });
   }
+}
+
+const tensors = (parcels: Parcels): Record<string, ort.Tensor> =>
+  Object.fromEntries(
+    Object.entries(parcels).map(([name, { type, data, dims }]) => [
+      name,
+      new ort.Tensor(type, data as never, dims),
+    ]),
+  );
+
+/** Memory for the results that can be handed over, unlike ONNX Runtime's own. All shapes of a traced function are known. */
+function emptyResults({ outputMetadata }: ort.InferenceSession): Parcels {
+  const results: Parcels = {};
+  for (const output of outputMetadata as ort.InferenceSession.TensorValueMetadata[]) {
+    const type = output.type as Parcel["type"];
+    const dims = output.shape as number[];
+    results[output.name] = { type, dims, data: new ARRAY[type](dims.reduce((size, n) => size * n, 1)) };
+  }
+  return results;
 }

@@ -7,6 +7,7 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import {
+  computeThread,
   eager,
   type HostArray,
   type InputSpec,
@@ -303,7 +304,7 @@ export class LanguageModel {
     ]);
     const values = atWork.map((adapter) => [input(adapter), adapter.parameters.flat]);
     return cache.use(
-      `${this.programs}${key} ${JSON.stringify([specs, options])}`,
+      `${this.programs}${key} ${JSON.stringify([specs, options, computeThread()])}`,
       () =>
         trace(
           (x) =>

@@ -9,8 +9,7 @@
  * several threads for one small model. All else is this thread's, so user functions, as measures are, work as always. A trial
  * has one thread however many run beside it, so its numbers do not depend on that.
  */
-import { availableParallelism } from "node:os";
-import { ComputeThread, chosenDevice } from "../engine";
+import { chosenDevice } from "../engine";
 import { cellSignal } from "../model/generate";
 import type { LanguageModel } from "../model/language-model";
 import type { Example } from "../train/data";
@@ -20,6 +19,7 @@ import { complete, type TrainOptions } from "../train/settings";
 import { loadRuns } from "../train/store";
 import { objectiveOf, train } from "../train/trainer";
 import { type Axes, type Cell, cells, inWords, type MethodOf, type Point, TRAINING_AXES } from "./grid";
+import { pool, shown } from "./side-by-side";
 import { Sweep, type Trials } from "./sweep-result";
 
 type Axis = (typeof TRAINING_AXES)[number];
@@ -71,20 +71,11 @@ export async function sweep<const G extends Axes = Record<never, never>, Datum =
   );
   const failures = new Map<string, string>();
 
-  const onGpu = chosenDevice(options.engine?.device) !== "cpu";
-  const workers = options.workers ?? (onGpu ? 1 : Math.min(8, availableParallelism()));
   const missing = trials.filter(({ key }) => !done.has(key));
-  const threads = Array.from(
-    { length: onGpu ? 0 : Math.min(workers, missing.length) },
-    () => new ComputeThread(),
-  );
-  const idle = [...threads];
   const attempt = async ({ key, student, options, seed }: Trial): Promise<void> => {
-    const thread = idle.pop();
     try {
       const run = await train(student(), {
         ...options,
-        engine: { ...options.engine, thread },
         seed,
         signal,
         display: false,
@@ -93,18 +84,13 @@ export async function sweep<const G extends Axes = Record<never, never>, Datum =
       if (run.status === "finished") done.set(key, run);
     } catch (error) {
       failures.set(key, error instanceof Error ? error.message : String(error));
-    } finally {
-      if (thread) idle.push(thread);
     }
   };
   const known = trials.length - missing.length;
-  const finished = pool(missing, workers, attempt, signal);
+  const { device } = options.engine ?? {};
+  const finished = pool(missing, attempt, { workers: options.workers, device, signal });
   const label = known > 0 ? `sweep, after ${known} known` : "sweep";
-  try {
-    for await (const _ of options.display === false ? finished : shown(finished, missing.length, label));
-  } finally {
-    await Promise.all(threads.map((thread) => thread.end()));
-  }
+  for await (const _ of options.display === false ? finished : shown(finished, missing.length, label));
 
   const byCell = new Map<Cell, Trials>();
   for (const { cell, key, seed } of trials) {
@@ -207,58 +193,4 @@ function keyOf(student: LanguageModel, options: TrainOptions<any>): string {
     engine: { threads: engine?.threads, session: engine?.session },
     ofSft: [options.completionOnly, options.packing, options.sequenceLength],
   })!;
-}
-
-/** Does jobs, `workers` at a time, and yields each when it is over; after an abort none is begun. */
-async function* pool<T>(
-  jobs: readonly T[],
-  workers: number,
-  work: (job: T) => Promise<void>,
-  signal?: AbortSignal,
-): AsyncGenerator<T> {
-  const running = new Map<T, Promise<T>>();
-  let next = 0;
-  for (;;) {
-    while (next < jobs.length && running.size < workers && !signal?.aborted) {
-      const job = jobs[next++]!;
-      running.set(
-        job,
-        work(job).then(() => job),
-      );
-    }
-    if (running.size === 0) return;
-    const job = await Promise.race(running.values());
-    running.delete(job);
-    yield job;
-  }
-}
-
-type Progress = <T>(items: AsyncIterable<T>, options: { label: string; total: number }) => AsyncIterable<T>;
-
-/** With the kernel's bar in a notebook, and a line that rewrites itself in a terminal. */
-function shown<T>(items: AsyncIterable<T>, total: number, label: string): AsyncIterable<T> {
-  const { progress } = globalThis as { progress?: unknown };
-  if (total === 0) return items;
-  if (typeof progress === "function") return (progress as Progress)(items, { label, total });
-  return process.stderr.isTTY ? inLine(items, total, label, process.stderr) : items;
-}
-
-async function* inLine<T>(
-  items: AsyncIterable<T>,
-  total: number,
-  label: string,
-  terminal: { write(text: string): unknown },
-): AsyncGenerator<T> {
-  let count = 0;
-  const write = () => terminal.write(`\r\x1b[2K${label}: ${count}/${total} trials`);
-  write();
-  try {
-    for await (const item of items) {
-      count++;
-      write();
-      yield item;
-    }
-  } finally {
-    terminal.write("\n");
-  }
 }

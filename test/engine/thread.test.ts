@@ -1,15 +1,14 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs";
-import { ComputeThread, trace } from "../../src/engine";
+import { ComputeThread, compile, onThread, trace } from "../../src/engine";
 
 const W = tf.keep(tf.randomNormal([8, 8], 0, 1, "float32", 1));
-const specs = { x: { shape: [4, 8], dtype: "float32" } } as const;
 const x = Float32Array.from({ length: 32 }, (_, i) => Math.sin(i));
 const body = ({ x }: Record<string, tf.Tensor>) => ({
   y: tf.softmax(tf.matMul(x as tf.Tensor2D, W as tf.Tensor2D)),
 });
-const build = (thread?: ComputeThread) =>
-  trace(body, { x: { ...specs.x, shape: [4, 8] } }, { threads: 1, thread });
+const specs = { x: { shape: [4, 8], dtype: "float32" as const } };
+const build = (thread?: ComputeThread) => onThread(thread, () => trace(body, specs, { threads: 1 }));
 
 describe("programs on a thread of their own", () => {
   const threads: ComputeThread[] = [];
@@ -37,17 +36,14 @@ describe("programs on a thread of their own", () => {
 
   it("leave this thread free while they run", async () => {
     const size = 600;
+    const power = ({ a }: Record<string, tf.Tensor>) => ({
+      y: Array.from({ length: 12 }).reduce<tf.Tensor>(
+        (p) => tf.matMul(p as tf.Tensor2D, a as tf.Tensor2D),
+        a!,
+      ),
+    });
     const square = { a: { shape: [size, size], dtype: "float32" as const } };
-    const program = await trace(
-      ({ a }) => ({
-        y: Array.from({ length: 12 }).reduce<tf.Tensor>(
-          (p) => tf.matMul(p as tf.Tensor2D, a as tf.Tensor2D),
-          a!,
-        ),
-      }),
-      square,
-      { threads: 1, thread: start() },
-    );
+    const program = await onThread(start(), () => trace(power, square, { threads: 1 }));
     let ticks = 0;
     const timer = setInterval(() => ticks++, 1);
     await program.run({ a: new Float32Array(size * size) });
@@ -57,11 +53,21 @@ describe("programs on a thread of their own", () => {
   });
 
   it("pass on what ONNX Runtime refuses", async () => {
-    const options = { threads: 1, thread: start(), session: { executionProviders: ["no such provider"] } };
+    const options = { session: { executionProviders: ["no such provider"] } };
     await assert.rejects(
-      trace(body, { x: { shape: [4, 8], dtype: "float32" } }, options),
+      onThread(start(), () => trace(body, specs, options)),
       /no such provider/,
     );
+  });
+
+  it("are not what compile keeps, since that is for every thread", async () => {
+    const thread = start();
+    const double = compile((x: tf.Tensor1D) => tf.add(x, x));
+    const two = tf.tensor1d([2]);
+    assert.deepEqual([...(await onThread(thread, () => double(two))).dataSync()], [4]);
+    await thread.end();
+    assert.deepEqual([...(await double(two)).dataSync()], [4]);
+    await double.dispose();
   });
 
   it("say so when their thread has ended, and can still be disposed of", async () => {

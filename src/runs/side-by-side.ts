@@ -1,0 +1,101 @@
+/** Work on several things at the same time, one on each core. */
+import { availableParallelism } from "node:os";
+import { ComputeThread, chosenDevice, type Device, onThread } from "../engine";
+
+export interface SideBySideOptions {
+  /** How many at a time. Default: as many as the processor has cores, 8 at most; 1 on a GPU. */
+  workers?: number;
+  /** What the progress bar is called; without it there is none. */
+  label?: string;
+}
+
+/**
+ * Does `work` for every item, several at a time, and returns what came of each, in the order of the items. The models that it
+ * trains, evaluates and asks compute on a thread of their own, one for each item at work, so two runs of small models take
+ * little longer than one. Numbers do not depend on how many run at a time. Everything else, such as your own code, stays on
+ * this thread.
+ *
+ * @example const runs = await sideBySide([0, 1, 2], (seed) => train(base.attach(lora(), { seed }), { data, steps: 100, seed }));
+ * @throws the first error of `work`; no other item is begun after it
+ */
+export async function sideBySide<T, R>(
+  items: readonly T[],
+  work: (item: T) => Promise<R>,
+  { workers, label }: SideBySideOptions = {},
+): Promise<R[]> {
+  const results = new Array<R>(items.length);
+  const finished = pool(
+    items.map((_, i) => i),
+    async (i) => {
+      results[i] = await work(items[i]!);
+    },
+    { workers },
+  );
+  for await (const _ of label === undefined ? finished : shown(finished, items.length, label));
+  return results;
+}
+
+/** Does jobs, `workers` at a time, and yields each when it is over; after an abort none is begun. */
+export async function* pool<T>(
+  jobs: readonly T[],
+  work: (job: T) => Promise<void>,
+  { workers, device, signal }: { workers?: number; device?: Device; signal?: AbortSignal },
+): AsyncGenerator<T> {
+  const onCpu = chosenDevice(device) === "cpu";
+  const atATime = Math.min(jobs.length, workers ?? (onCpu ? Math.min(8, availableParallelism()) : 1));
+  const threads = Array.from({ length: onCpu ? atATime : 0 }, () => new ComputeThread());
+  const idle = [...threads];
+  const running = new Map<T, Promise<T>>();
+  const begin = async (job: T): Promise<T> => {
+    const thread = idle.pop();
+    await onThread(thread, () => work(job));
+    if (thread) idle.push(thread);
+    return job;
+  };
+  let next = 0;
+  try {
+    for (;;) {
+      while (next < jobs.length && running.size < atATime && !signal?.aborted) {
+        const job = jobs[next++]!;
+        running.set(job, begin(job));
+      }
+      if (running.size === 0) return;
+      const job = await Promise.race(running.values());
+      running.delete(job);
+      yield job;
+    }
+  } finally {
+    await Promise.all(threads.map((thread) => thread.end()));
+    await Promise.allSettled(running.values());
+  }
+}
+
+type Progress = <T>(items: AsyncIterable<T>, options: { label: string; total: number }) => AsyncIterable<T>;
+
+/** With the kernel's bar in a notebook, and a line that rewrites itself in a terminal. */
+export function shown<T>(items: AsyncIterable<T>, total: number, label: string): AsyncIterable<T> {
+  const { progress } = globalThis as { progress?: unknown };
+  if (total === 0) return items;
+  if (typeof progress === "function") return (progress as Progress)(items, { label, total });
+  return process.stderr.isTTY ? inLine(items, total, label, process.stderr) : items;
+}
+
+async function* inLine<T>(
+  items: AsyncIterable<T>,
+  total: number,
+  label: string,
+  terminal: { write(text: string): unknown },
+): AsyncGenerator<T> {
+  let count = 0;
+  const write = () => terminal.write(`\r\x1b[2K${label}: ${count}/${total}`);
+  write();
+  try {
+    for await (const item of items) {
+      count++;
+      write();
+      yield item;
+    }
+  } finally {
+    terminal.write("\n");
+  }
+}
