@@ -12,5 +12,6 @@ export { matrixMap } from "./matrices";
 export { type MethodStyle, methodStyle } from "./method-style";
 export { outputErrorCurves } from "./output-errors";
 export { type Countable, type ModuleRow, ParameterTable, parameterTable } from "./parameter-table";
+export { rankMap } from "./rank-map";
 export { runs } from "./runs-table";
 export { weightChangeMap } from "./weight-changes";

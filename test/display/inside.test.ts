@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { dora, full, lora } from "../../src/adapters";
+import { adalora, dora, full, lora } from "../../src/adapters";
 import {
   alignmentMap,
   DISPLAY,
   intruderCurve,
   matrixMap,
   methodStyle,
+  rankMap,
   similarityMap,
   type Trace,
   weightChangeMap,
@@ -294,5 +295,46 @@ describe("the inside of an adapter on screen", () => {
       () => matrixMap(tinyModel().attach(full()), "layers.0.mlp.up_proj", "A"),
       /no factor A: choose "W" or "ΔW"/,
     );
+  });
+});
+
+describe("the map of ranks", () => {
+  it("has the rank of each matrix by layer and kind, and says where the least and the most are", () => {
+    const targets = /.*layers\.[01]\.self_attn\.[qv]_proj/;
+    const rankPattern = {
+      "model.layers.0.self_attn.q_proj": [true, false, false],
+      "model.layers.1.self_attn.v_proj": [true, true, true],
+      "model.layers.0.self_attn.v_proj": [true, true, false],
+      "model.layers.1.self_attn.q_proj": [false, true, true],
+    };
+    const some = { totalSteps: 10, initRank: 3, targetRank: 2, targets };
+    const figure = rankMap(tinyModel().attach(adalora({ ...some, rankPattern })));
+    const { x, y, z } = figure.data[0]!;
+    assert.deepEqual(
+      [x, y],
+      [
+        ["q_proj", "v_proj"],
+        ["0", "1"],
+      ],
+    );
+    assert.deepEqual(z, [
+      [1, 2],
+      [2, 3],
+    ]);
+    const text = figure[DISPLAY]()["text/plain"]!;
+    assert.match(text, /from 1 \(q_proj of layer 0\) to 3 \(v_proj of layer 1\), 2 on average/);
+    assert.match(text, /q_proj +1\.5/);
+    assert.match(
+      rankMap(tinyModel().attach(adalora(some)))[DISPLAY]()["text/plain"]!,
+      /All 4 matrices have rank 3/,
+    );
+  });
+
+  it("asks for AdaLoRA", () => {
+    assert.throws(
+      () => rankMap(tinyModel().attach(lora({ rank: 2 }))),
+      /expected a model with AdaLoRA.*"lora"/,
+    );
+    assert.throws(() => rankMap(tinyModel()), /got no adapter/);
   });
 });
