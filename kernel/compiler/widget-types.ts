@@ -235,8 +235,9 @@ ${[
  *
  * What the function prints, displays and returns appears below the controls and is replaced by the next run. It may be
  * async. While it runs, changes are not queued: the next run has the latest values, and a run that takes long while its
- * values are out of date is stopped (\`train\` and other code that listens to the cell's signal end at once). After the
- * page was loaded again the controls are live, and what is below them once the cell is run again.
+ * values are out of date is stopped (\`train\` and other code that listens to the cell's signal end at once). One that is
+ * an async generator shows each value that it yields, and once it has yielded is stopped by the next change. After the page
+ * was loaded again the controls are live, and what is below them once the cell is run again.
  *
  * @param controls by name: \`[min, max]\` or \`[min, max, step]\` makes a slider, a boolean a checkbox, a text a line to edit,
  *   a list of texts or \`{ label: value }\` a dropdown; a widget is taken as it is

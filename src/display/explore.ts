@@ -16,10 +16,12 @@ import { type Control, sliders, type Widgets } from "./interaction";
 export function explorationBundle(exploration: Exploration): MimeBundle {
   const isLive = sliders(
     (widgets) => controlsOf(exploration, widgets),
-    async (values, show) => {
-      const position = await exploration.at(positionOf(exploration, values));
-      show(explorationFigure(exploration, position.value));
-      if (position.samples) show(samplesOf(exploration, position));
+    async function* (values) {
+      const value = positionOf(exploration, values);
+      await exploration.lossesAt(value);
+      yield explorationFigure(exploration, value);
+      const position = await exploration.at(value);
+      if (position.samples) yield samplesOf(exploration, position);
     },
   );
   const start = exploration.found(exploration.start)!;

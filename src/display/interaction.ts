@@ -12,22 +12,21 @@ export type Widgets = Record<
   ) => Control
 >;
 
+/** What is to be shown of the controls' values, one below the other; the first soon, since it follows a slider's moves. */
+export type Run = (values: Record<string, any>) => AsyncIterable<Displayable>;
+
 interface Globals {
-  interact?: (run: (values: Record<string, unknown>) => unknown, controls: Record<string, Control>) => void;
-  display?: (value: Displayable) => void;
+  interact?: (run: Run, controls: Record<string, Control>) => void;
   widgets?: Widgets;
 }
 
 /**
- * Shows controls, and what `run` shows of their values, at once and after each change.
+ * Shows controls, and what `run` yields for their values, at once and after each change.
  * @returns whether there are any here
  */
-export function sliders(
-  controls: (widgets: Widgets) => Record<string, Control>,
-  run: (values: Record<string, unknown>, show: (value: Displayable) => void) => unknown,
-): boolean {
-  const { interact, display, widgets } = globalThis as Globals;
-  if (typeof interact !== "function" || typeof display !== "function" || !widgets) return false;
-  interact((values) => run(values, display), controls(widgets));
+export function sliders(controls: (widgets: Widgets) => Record<string, Control>, run: Run): boolean {
+  const { interact, widgets } = globalThis as Globals;
+  if (typeof interact !== "function" || !widgets) return false;
+  interact(run, controls(widgets));
   return true;
 }

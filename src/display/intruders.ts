@@ -223,10 +223,10 @@ export function intruderBundle(report: IntruderReport): MimeBundle {
       epsilon: new FloatSlider({ value: epsilon, min: 0.05, max: 1, step: 0.05, description: "ε" }),
       k: new IntSlider({ value: k, min: 1, max: Math.max(k, mostDirections), description: "k" }),
     }),
-    (values, show) => {
-      const chosen = report.at(values.epsilon as number, values.k as number);
-      show(intruderFigure(chosen));
-      show(intruderMap(chosen));
+    async function* ({ epsilon, k }) {
+      const chosen = report.at(epsilon, k);
+      yield intruderFigure(chosen);
+      yield intruderMap(chosen);
     },
   );
   const [figure, map] = [intruderFigure(report)[DISPLAY](), intruderMap(report)[DISPLAY]()];

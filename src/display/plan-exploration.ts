@@ -15,10 +15,9 @@ import { METHODS, planBundle } from "./plan";
 export function planExplorationBundle(exploration: PlanExploration): MimeBundle {
   const isLive = sliders(
     (widgets) => controls(exploration, widgets),
-    (values, show) => {
-      const settings = settingsOf(values);
-      show(planExplorationFigure(exploration, settings));
-      show({ [DISPLAY]: () => planBundle(exploration.at(settings).plan) });
+    async function* (settings) {
+      yield planExplorationFigure(exploration, settings);
+      yield { [DISPLAY]: () => planBundle(exploration.at(settings).plan) };
     },
   );
   if (isLive) {
@@ -196,6 +195,3 @@ function controls({ start, mostRank }: PlanExploration, widgets: Widgets): Recor
     }),
   };
 }
-
-const settingsOf = (values: Record<string, unknown>): Partial<PlanSettings> =>
-  values as Partial<PlanSettings>;

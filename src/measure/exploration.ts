@@ -126,7 +126,8 @@ export class Exploration<V = unknown> {
     return sampled;
   }
 
-  private async lossesAt(value: V): Promise<Position<V>> {
+  /** The position without its samples, which take longer than the losses. @throws as `at` does */
+  async lossesAt(value: V): Promise<Position<V>> {
     const before = this.known.get(keyOf(value));
     if (before) return before;
     const { model, kept } = this.route.variant(value);

@@ -98,11 +98,13 @@ describe("sliders over what was learned", function () {
     assert.match((await titleOf(cell))!, /^Rank 8 of 8 keeps 100 %/);
     const sample = () => cell.locator("td .text").nth(2).textContent();
     const whole = await sample();
+    const drawing = await cell.locator(".main-svg").first().elementHandle();
     await handle(cell, "rank").focus();
     for (const rank of [7, 6, 5, 4, 3, 2, 1]) {
       const title = await moves(cell, `rank ${rank}`, () => page.page.keyboard.press("ArrowLeft"));
       assert.match(title, new RegExp(`^Rank ${rank} of 8 keeps [\\d.]+ %`));
     }
+    assert.ok(await drawing!.evaluate((node: any) => node.isConnected), "the figure was changed in place");
     await pictures(cell, "rank");
     assert.match(
       await moves(cell, "rank 0", () => page.page.keyboard.press("Home")),

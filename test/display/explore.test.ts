@@ -12,7 +12,7 @@ const evidence = { data, prompts: ["ab"], maxTokens: 3 };
 
 /** The kernel's globals, with widgets that remember what they were made with. */
 async function inNotebook(shown: Displayable[], work: () => unknown) {
-  type Run = (values: Record<string, unknown>) => unknown;
+  type Run = (values: Record<string, unknown>) => AsyncIterable<Displayable>;
   let live: { run: Run; controls: Record<string, { value: unknown; name: string }> } | undefined;
   const widget = (name: string) =>
     class {
@@ -23,7 +23,6 @@ async function inNotebook(shown: Displayable[], work: () => unknown) {
     };
   const names = ["IntSlider", "FloatSlider", "IntRangeSlider", "Checkbox", "Dropdown"];
   const globals = {
-    display: (value: Displayable) => void shown.push(value),
     widgets: Object.fromEntries(names.map((name) => [name, widget(name)])),
     interact(run: Run, controls: Record<string, { value: unknown; name: string }>) {
       live = { run, controls };
@@ -40,7 +39,10 @@ async function inNotebook(shown: Displayable[], work: () => unknown) {
   assert.ok(live, "interact was called");
   const { run, controls } = live;
   const values = Object.fromEntries(Object.entries(controls).map(([name, { value }]) => [name, value]));
-  return { controls, move: (changes: Record<string, unknown>) => run({ ...values, ...changes }) };
+  const move = async (changes: Record<string, unknown>) => {
+    for await (const value of run({ ...values, ...changes })) shown.push(value);
+  };
+  return { controls, move };
 }
 
 const text = (value: Displayable) => value[DISPLAY]()["text/plain"];
@@ -141,7 +143,7 @@ describe("an exploration is shown", () => {
     const shown: Displayable[] = [];
     const { controls, move } = await inNotebook(shown, () => e[DISPLAY]());
     assert.deepEqual(controls.targets!.value, ["q_proj", "v_proj"]);
-    move({ rank: 64, method: "dora" });
+    await move({ rank: 64, method: "dora" });
     assert.match(text(shown[0]!), /^Llama-2-7B, DoRA of rank 64: /);
     assert.match(text(shown[1]!), /rank 64 on q_proj,v_proj/);
   });

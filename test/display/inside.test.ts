@@ -3,6 +3,7 @@ import { adalora, dora, full, lora } from "../../src/adapters";
 import {
   alignmentMap,
   DISPLAY,
+  type Displayable,
   intruderCurve,
   matrixMap,
   methodStyle,
@@ -129,9 +130,9 @@ describe("the inside of an adapter on screen", () => {
     );
   });
 
-  it("has sliders for ε and k where the notebook offers them, and shows what they choose", () => {
+  it("has sliders for ε and k where the notebook offers them, and shows what they choose", async () => {
     const report = intruders(student(), { k: 3 });
-    let run: (values: Record<string, unknown>) => void = () => {};
+    let run!: (values: Record<string, unknown>) => AsyncIterable<Displayable>;
     let ranges: Record<string, Record<string, unknown>> = {};
     const shown: string[] = [];
     class Slider {
@@ -142,8 +143,6 @@ describe("the inside of an adapter on screen", () => {
         run = body;
         ranges = Object.fromEntries(Object.entries(controls).map(([name, { options }]) => [name, options]));
       },
-      display: (value: { [DISPLAY](): { "text/plain": string } }) =>
-        shown.push(value[DISPLAY]()["text/plain"].split("\n")[0]!),
       widgets: { FloatSlider: Slider, IntSlider: Slider },
     };
     const before = Object.fromEntries(Object.keys(globals).map((name) => [name, (globalThis as any)[name]]));
@@ -154,7 +153,8 @@ describe("the inside of an adapter on screen", () => {
       Object.assign(globalThis, before);
     }
     assert.deepEqual([ranges.k!.value, ranges.k!.max, ranges.epsilon!.value], [3, 16, 0.5]);
-    run({ epsilon: 0.95, k: 5 });
+    for await (const value of run({ epsilon: 0.95, k: 5 }))
+      shown.push(value[DISPLAY]()["text/plain"].split("\n")[0]!);
     assert.equal(shown.length, 2);
     const chosen = report.at(0.95, 5);
     assert.ok(

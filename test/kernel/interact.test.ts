@@ -137,6 +137,32 @@ describe("kernel: interact", () => {
     assert.deepEqual(below(cell), ["5"]);
   });
 
+  it("shows what a generator yields part by part, and after the first part stops for newer values at once", async () => {
+    const cell = await run(`
+      const asked: number[] = [], finished: number[] = [];
+      interact(async function* ({ n }) {
+        asked.push(n);
+        yield "quick " + n;
+        if (n > 5) await new Promise((resolve) =>
+          (globalThis as any)[Symbol.for("Jupyter.signal")].addEventListener("abort", resolve));
+        finished.push(n);
+        yield "slow " + n;
+      }, { n: [0, 10] })`);
+    const [slider] = shownChildren(kernel.client, cell);
+    assert.deepEqual(below(cell), ["'quick 5'", "'slow 5'"]);
+    for (const value of [7, 8, 9]) {
+      await change(kernel.client, slider!, { value });
+      // What was shown of earlier values stays until it is replaced.
+      await until(() => below(cell).join() === `'quick ${value}','slow 5'`);
+    }
+    await change(kernel.client, slider!, { value: 4 });
+    await until(() => below(cell).join() === "'quick 4','slow 4'");
+    assert.equal(
+      result(await run("[asked, finished.filter((n) => n < 6)]")),
+      "[ [ 5, 7, 8, 9, 4 ], [ 5, 4 ] ]",
+    );
+  });
+
   it("stops an async run that computes without end", async () => {
     const cell = await run(`
       let turns = 0;

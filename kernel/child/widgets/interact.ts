@@ -6,7 +6,8 @@
  * by their ids, and shows changes only once the cell is run again. The lab's server remembers the ids for it.
  *
  * Runs do not wait in a queue: when one ends, the next has the latest values. One that takes long while its values are
- * out of date is stopped, as an interrupt would, and shows nothing more.
+ * out of date is stopped, as an interrupt would, and shows nothing more. A function that yields its results one by one, as
+ * an async generator does, is stopped without delay after the first: what is quick follows the slider, the rest its rest.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
@@ -56,6 +57,8 @@ interface Going {
   run: Run;
   capture: Capture;
   isOutdated: boolean;
+  /** A part of what it yields is on screen. */
+  hasYielded: boolean;
 }
 
 /** Runs a function again and again, with one run at a time. */
@@ -99,7 +102,8 @@ class Latest {
     if (this.isWanted) return;
     this.isWanted = true;
     const { going } = this;
-    if (going) setTimeout(() => this.stop(going), GRACE_MS - (performance.now() - this.started));
+    const grace = going?.hasYielded ? 0 : GRACE_MS - (performance.now() - this.started);
+    if (going) setTimeout(() => this.stop(going), grace);
     else setImmediate(() => this.here(() => this.again())); // changes that have arrived already come first
   }
 
@@ -126,15 +130,21 @@ class Latest {
     const show = (outputs: readonly Captured[]) => {
       if (this.going === going && !going.isOutdated) this.place.show(outputs);
     };
-    const going: Going = { run: this.cell.forCallback(), capture: new Capture(show), isOutdated: false };
+    const going: Going = {
+      run: this.cell.forCallback(),
+      capture: new Capture(show),
+      isOutdated: false,
+      hasYielded: false,
+    };
     this.going = going;
     this.started = performance.now();
     this.isWanted = false;
     return going;
   }
 
-  /** Calls the function and shows what it returns; a promise when either takes time. */
-  private call({ run, capture }: Going): unknown {
+  /** Calls the function and shows what it returns or yields; a promise when either takes time. */
+  private call(going: Going): unknown {
+    const { run, capture } = going;
     const show = (value: unknown) => {
       if (value !== undefined) this.display(value);
       return run.displays;
@@ -142,9 +152,25 @@ class Latest {
     return this.runner.callback(run, () =>
       captured(capture, () => {
         const value = this.body();
+        if (isAsyncGenerator(value)) return this.callParts(going, value, show);
         return value instanceof Promise ? value.then(show) : show(value);
       }),
     );
+  }
+
+  /** Shows each part as it comes, while it is of the latest values. */
+  private async callParts(
+    going: Going,
+    parts: AsyncGenerator,
+    show: (value: unknown) => unknown,
+  ): Promise<void> {
+    for await (const part of parts) {
+      await show(part);
+      going.capture.flush();
+      going.hasYielded = true;
+      if (this.isWanted) going.isOutdated = true;
+      if (going.isOutdated) return;
+    }
   }
 
   private end(going: Going): void {
@@ -154,6 +180,11 @@ class Latest {
     this.going = undefined;
     if (this.isWanted) this.here(() => this.again());
   }
+}
+
+/** Not anything that can be iterated: a stream may be a value like others. */
+function isAsyncGenerator(value: unknown): value is AsyncGenerator {
+  return Object.prototype.toString.call(value) === "[object AsyncGenerator]";
 }
 
 const EMPTY: MimeBundle = { "text/plain": "", "text/html": "" };

@@ -86,6 +86,16 @@ class PlotlyRenderer extends Widget implements IRenderMime.IRenderer {
   /** The drawing under way, with every one before it; a model that came meanwhile is drawn after it. */
   private drawing: Promise<void> = Promise.resolve();
   private resize = new ResizeObserver(() => void this.redraw());
+  /** One for all drawings: to Plotly another function is another configuration, for which it makes the figure anew. */
+  private readonly download = {
+    name: "loralab-data",
+    title: "Download data as CSV",
+    icon: DOWNLOAD,
+    click: () => {
+      const { data = [], layout = {} } = this.model!.data[MIME_TYPE] as any;
+      downloadData(data, layout);
+    },
+  };
 
   constructor(private themes: IThemeManager | null) {
     super();
@@ -110,16 +120,10 @@ class PlotlyRenderer extends Widget implements IRenderMime.IRenderer {
     this.node.style.height = `${layout.height ?? HEIGHT}px`;
     const plotly = await loadPlotly();
     if (this.isDisposed) return;
-    const download = {
-      name: "loralab-data",
-      title: "Download data as CSV",
-      icon: DOWNLOAD,
-      click: () => downloadData(data, layout),
-    };
     await plotly.react(this.node, data, themed(layout, this.node), {
       displaylogo: false,
       ...config,
-      modeBarButtonsToAdd: [...(config?.modeBarButtonsToAdd ?? []), download],
+      modeBarButtonsToAdd: [...(config?.modeBarButtonsToAdd ?? []), this.download],
     });
     this.describe(layout);
   }
