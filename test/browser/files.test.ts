@@ -58,6 +58,35 @@ describe("files in the lab", () => {
     assert.equal([cell.outputs[0].data["text/plain"]].flat().join(""), "43");
   });
 
+  it("show texts as JupyterLab itself draws them: plain ones, colours, links and control characters", async () => {
+    const texts = [
+      "",
+      "plain\n",
+      "\n\ntwo empty lines <b>&amp;</b> \t ΔW 𝛼",
+      "\x1b[31mred\x1b[0m https://example.org/a?b=c#d.",
+      "www.example.org, data:text/plain,x and a://b",
+      "carriage\rreturn \0 and \x07",
+    ];
+    const drawn = await page.page.evaluate(async (given) => {
+      const { rendermime } = (globalThis as any).jupyterapp.shell.currentWidget.content;
+      const pairs: [string, string][] = [];
+      for (const mimeType of ["text/plain", "application/vnd.jupyter.stdout"])
+        for (const text of given) {
+          const ours = rendermime.createRenderer(mimeType);
+          const JupyterLabs = Object.getPrototypeOf(ours.constructor);
+          const theirs = new JupyterLabs({ mimeType, sanitizer: rendermime.sanitizer });
+          const model = rendermime.createModel({ data: { [mimeType]: text } });
+          for (const renderer of [ours, theirs]) await renderer.renderModel(model);
+          pairs.push([ours.node.outerHTML, theirs.node.outerHTML]);
+        }
+      return pairs;
+    }, texts);
+    assert.equal(drawn.length, 2 * texts.length);
+    for (const [ours, theirs] of drawn) assert.equal(ours, theirs);
+    assert.match(drawn[1]![0], /^<div class="lm-Widget jp-RenderedText.*<pre>plain\n<\/pre><\/div>$/s);
+    assert.match(drawn[3]![0], /<a href="https:\/\/example.org/);
+  });
+
   it("are renamed, duplicated, deleted and uploaded in the file browser", async () => {
     await contextMenu("work.ipynb", "Duplicate");
     await entry("work-Copy1.ipynb").waitFor();
