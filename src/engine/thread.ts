@@ -29,7 +29,8 @@ export interface Outcome {
 export type Request =
   | { create: Uint8Array; options: ort.InferenceSession.SessionOptions }
   | { run: number; feeds: Parcels }
-  | { release: number };
+  | { release: number }
+  | { releaseAll: true };
 
 export type Answer = { id: number } & ({ value: unknown } | { error: string });
 
@@ -52,6 +53,7 @@ export class ComputeThread {
   private readonly worker: Worker;
   private readonly waiting = new Map<number, Waiting>();
   private readonly number = ++made;
+  private readonly spares = new Set<Map<string, TypedArray>>();
   private asked = 0;
   private ended?: Error;
 
@@ -101,6 +103,7 @@ export class ComputeThread {
       ...externalData.map(({ data }) => data),
     ]);
     const spare = new Map<string, TypedArray>(); // what inputs travel in, there and back: fresh memory costs more than copying
+    this.spares.add(spare);
     return {
       run: async (feeds) => {
         const parcels: Parcels = {};
@@ -118,13 +121,18 @@ export class ComputeThread {
         for (const [name, { data }] of Object.entries(back)) spare.set(name, data);
         return results as unknown as ort.InferenceSession.OnnxValueMapType;
       },
-      release: () => (this.ended ? Promise.resolve() : this.ask({ release: session }, [])),
+      release: async () => {
+        this.spares.delete(spare);
+        if (!this.ended) await this.ask({ release: session }, []);
+      },
     };
   }
 
-  /** Ends the thread, and with it the programs on it; what runs is rejected. */
+  /** Ends the thread, and with it the programs on it, when those that run have done so. */
   async end(): Promise<void> {
+    if (!this.ended) await this.ask({ releaseAll: true }, []);
     await this.worker.terminate();
+    for (const spare of this.spares) spare.clear();
   }
 
   /** Programs on this thread are told from those on another by this, in keys of caches. */

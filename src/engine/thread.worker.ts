@@ -29,8 +29,11 @@ async function answer(id: number, request: Request): Promise<void> {
       const outcome: Outcome = { results, back: request.feeds };
       send({ id, value: outcome }, [...arraysOf(results), ...arraysOf(request.feeds)]);
     } else {
-      await sessions.get(request.release)!.release();
-      sessions.delete(request.release);
+      const released = "release" in request ? [request.release] : [...sessions.keys()];
+      for (const number of released) {
+        await sessions.get(number)!.release();
+        sessions.delete(number);
+      }
       send({ id, value: undefined });
     }
   } catch (error) {
