@@ -6,7 +6,7 @@ section { position: relative; margin: 0 0 1.2rem; }
 h1, h2, h3 { line-height: 1.25; }
 a { color: #0b57d0; }
 pre, code { font: 0.86rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
-pre { margin: 0; overflow-x: auto; }
+pre { margin: 0; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
 .prose code { background: #f3f4f6; padding: 0.1em 0.3em; border-radius: 3px; }
 .prose pre, .code { background: #f6f7f9; border: 1px solid #e3e5e8; border-radius: 4px; padding: 0.7rem 0.9rem; }
 .prose pre code { background: none; padding: 0; }

@@ -3,10 +3,14 @@
  * switched off in places or blended. Every position is measured once and remembered.
  */
 
+import { ComputeThread, onThread } from "../engine";
 import type { Generation, Prompt } from "../model/generate";
 import type { LanguageModel } from "../model/language-model";
 import type { Example } from "../train/data";
 import { HeldOut } from "./held-out";
+
+/** Samples are written on a thread of their own, so that the losses of the slider's next position do not wait for them. */
+let writer: ComputeThread | undefined;
 
 /** What a position is measured on. */
 export interface Evidence {
@@ -119,7 +123,8 @@ export class Exploration<V = unknown> {
     const { prompts = [], maxTokens = 16 } = this.evidence;
     const position = await this.lossesAt(value);
     if (position.samples || prompts.length === 0) return position;
-    const samples = await this.modelAt(value).generateBatch(prompts, { maxTokens });
+    writer ??= new ComputeThread();
+    const samples = await onThread(writer, () => this.modelAt(value).generateBatch(prompts, { maxTokens }));
     const sampled = { ...position, samples };
     // A slider that moved on has stopped it: half a text is not remembered.
     if (!samples.some(({ finish }) => finish === "aborted")) this.known.set(keyOf(value), sampled);
