@@ -177,9 +177,11 @@ export function intruders(
     const random = nulls.get(shape) ?? randomClosest(out, Math.min(out, inputs), generator(seed));
     nulls.set(shape, random);
     const cosinesOf = (vectors: readonly Float64Array[]) => vectors.map((u) => basis(u).map(Math.abs));
-    return new Intruders(path, directions, cosinesOf(directions.left), random, () =>
-      cosinesOf(randomizedDirections(update, directions.values.length, generator(seed * 1009 + i))),
-    );
+    const cosines = cosinesOf(directions.left);
+    return new Intruders(path, directions, cosines, random, () => {
+      if (valuesOfUpdate(update)[0] === 0) return cosines; // nothing was changed, so there is nothing to turn at random
+      return cosinesOf(randomizedDirections(update, directions.values.length, generator(seed * 1009 + i)));
+    });
   });
   return new IntruderReport(all, k, epsilon);
 }
