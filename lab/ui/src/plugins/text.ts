@@ -10,9 +10,16 @@ import type { IRenderMime } from "@jupyterlab/rendermime-interfaces";
 /** What may be more than text to JupyterLab: escape sequences, characters that HTML has not as they are, addresses. */
 const SPECIAL = ["\x1b", "\r", "\0", "://", "data:", "www."];
 
+/** Characters from which on a text is laid out only when it comes into view, and its lines until then as high as this. */
+const LONG = 5000;
+const LINE_HEIGHT = 17;
+
 class Text extends RenderedText {
   override async render(model: IRenderMime.IMimeModel): Promise<void> {
     const text = String(model.data[this.mimeType]);
+    this.toggleClass("loralab-mod-long", text.length > LONG);
+    if (text.length > LONG)
+      this.node.style.containIntrinsicSize = `auto ${text.split("\n").length * LINE_HEIGHT}px`;
     if (SPECIAL.some((mark) => text.includes(mark))) return super.render(model);
     const pre = document.createElement("pre");
     pre.textContent = text;
