@@ -1,6 +1,7 @@
 /** Work on several things at the same time, one on each core. */
 import { availableParallelism } from "node:os";
 import { ComputeThread, chosenDevice, type Device, onThread } from "../engine";
+import { shown } from "./progress";
 
 export interface SideBySideOptions {
   /** How many at a time. Default: as many as the processor has cores, 8 at most; 1 on a GPU. */
@@ -67,35 +68,5 @@ export async function* pool<T>(
   } finally {
     await Promise.all(threads.map((thread) => thread.end()));
     await Promise.allSettled(running.values());
-  }
-}
-
-type Progress = <T>(items: AsyncIterable<T>, options: { label: string; total: number }) => AsyncIterable<T>;
-
-/** With the kernel's bar in a notebook, and a line that rewrites itself in a terminal. */
-export function shown<T>(items: AsyncIterable<T>, total: number, label: string): AsyncIterable<T> {
-  const { progress } = globalThis as { progress?: unknown };
-  if (total === 0) return items;
-  if (typeof progress === "function") return (progress as Progress)(items, { label, total });
-  return process.stderr.isTTY ? inLine(items, total, label, process.stderr) : items;
-}
-
-async function* inLine<T>(
-  items: AsyncIterable<T>,
-  total: number,
-  label: string,
-  terminal: { write(text: string): unknown },
-): AsyncGenerator<T> {
-  let count = 0;
-  const write = () => terminal.write(`\r\x1b[2K${label}: ${count}/${total}`);
-  write();
-  try {
-    for await (const item of items) {
-      count++;
-      write();
-      yield item;
-    }
-  } finally {
-    terminal.write("\n");
   }
 }

@@ -19,7 +19,8 @@ import { complete, type TrainOptions } from "../train/settings";
 import { loadRuns } from "../train/store";
 import { objectiveOf, train } from "../train/trainer";
 import { type Axes, type Cell, cells, inWords, type MethodOf, type Point, TRAINING_AXES } from "./grid";
-import { pool, shown } from "./side-by-side";
+import { shown } from "./progress";
+import { pool } from "./side-by-side";
 import { Sweep, type Trials } from "./sweep-result";
 
 type Axis = (typeof TRAINING_AXES)[number];
