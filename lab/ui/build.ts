@@ -68,6 +68,7 @@ const common: Configuration = {
   resolve: {
     extensions: [".ts", ".tsx", ".js", ".mjs", ".json"],
     modules: [MODULES, "node_modules"],
+    alias: { "lib0/logging$": path.join(UI, "src/yjs-log.js") },
     fallback: { path: path.join(MODULES, "path-browserify"), url: false, crypto: false, buffer: false },
     fullySpecified: false,
   },

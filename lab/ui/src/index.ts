@@ -12,6 +12,7 @@ import machine from "./plugins/machine";
 import plotly from "./plugins/plotly";
 import replay from "./plugins/replay";
 import settings from "./plugins/settings";
+import start from "./plugins/start";
 import text from "./plugins/text";
 import timing from "./plugins/timing";
 import tutorials from "./plugins/tutorials";
@@ -33,7 +34,7 @@ async function main(): Promise<void> {
   const pluginRegistry = new JupyterPluginRegistry();
   pluginRegistry.registerPlugins([
     ...extensions.filter(({ id }) => !LEFT_OUT.has(id)),
-    ...[branding, launcher, machine, plotly, replay, settings, text, timing, tutorials],
+    ...[branding, launcher, machine, plotly, replay, settings, start, text, timing, tutorials],
   ]);
   const serviceManager = await pluginRegistry.resolveRequiredService(IServiceManager);
   const lab = new JupyterLab({ pluginRegistry, serviceManager, mimeExtensions });

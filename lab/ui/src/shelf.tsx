@@ -19,6 +19,10 @@ export interface ShelfOptions {
   opened: (widget: Widget) => void;
 }
 
+/** Asked for while the page is still being made. Every later look asks anew. */
+let early: Promise<Tutorial[]> | null = getTutorials();
+early.catch(() => {});
+
 type Loaded = { tutorials: Tutorial[] } | { error: string } | null;
 
 export class Shelf extends ReactWidget {
@@ -46,8 +50,10 @@ export class Shelf extends ReactWidget {
   }
 
   private async load(): Promise<void> {
+    const asked = early ?? getTutorials();
+    early = null;
     try {
-      this.loaded = { tutorials: await getTutorials() };
+      this.loaded = { tutorials: await asked };
     } catch (error) {
       this.loaded = { error: (error as Error).message };
     }
