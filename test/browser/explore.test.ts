@@ -32,6 +32,23 @@ const CELLS = [
   "await measureMemory(student)",
 ];
 
+/** In the page: milliseconds from the next key, click or choice to the frame that shows another title in this element. */
+function answerTime(element: Element | null): { answered: Promise<number> } {
+  const before = element!.querySelector(".gtitle")?.textContent;
+  let asked = 0;
+  for (const type of ["keydown", "change"])
+    window.addEventListener(type, () => (asked ||= performance.now()), { capture: true, once: true });
+  const answered = new Promise<number>((resolve) => {
+    new MutationObserver((_, observer) => {
+      const now = element!.querySelector(".gtitle")?.textContent;
+      if (now === before || now === undefined) return;
+      observer.disconnect();
+      requestAnimationFrame(() => resolve(performance.now() - asked));
+    }).observe(element!, { subtree: true, childList: true, characterData: true, attributes: true });
+  });
+  return { answered };
+}
+
 describe("sliders over what was learned", function () {
   this.timeout(900_000);
   let lab: Lab;
@@ -64,17 +81,21 @@ describe("sliders over what was learned", function () {
     await page.idle(300_000);
     return cell;
   }
-  /** Moves and waits for another title; says how long that took, for whoever watches. */
+  /** Moves and waits for another title; says for whoever watches how long that took, from the event to the frame. */
   async function moves(cell: Locator, what: string, move: () => Promise<unknown>): Promise<string> {
     const before = await titleOf(cell);
-    const started = performance.now();
+    if (process.env.TIMES) await page.page.waitForTimeout(500); // The samples of the last move are written.
+    const timed = process.env.TIMES
+      ? await page.page.evaluateHandle(answerTime, await cell.elementHandle())
+      : null;
     await move();
     const stop = performance.now() + 60_000;
     while ((await titleOf(cell)) === before) {
       assert.ok(performance.now() < stop, `${what}: the figure did not change from ${before}`);
       await page.page.waitForTimeout(5);
     }
-    if (process.env.TIMES) console.log(`      ${what}: ${Math.round(performance.now() - started)} ms`);
+    if (timed)
+      console.log(`      ${what}: ${Math.round(await timed.evaluate(({ answered }) => answered))} ms`);
     return (await titleOf(cell))!;
   }
   const pictures = async (cell: Locator, name: string) => {
