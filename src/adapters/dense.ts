@@ -33,6 +33,34 @@ export function add(to: Float64Array, x: Float64Array, factor: number): void {
   for (; i < to.length; i++) to[i]! += factor * x[i]!;
 }
 
+/** toₖ += factor · weightsₖ · x, for each of several vectors */
+export function addMultiples(
+  to: readonly Float64Array[],
+  x: Float64Array,
+  weights: Float64Array,
+  factor: number,
+): void {
+  let k = 0;
+  for (; k + 3 < to.length; k += 4) {
+    const p = to[k]!;
+    const q = to[k + 1]!;
+    const r = to[k + 2]!;
+    const t = to[k + 3]!;
+    const a = factor * weights[k]!;
+    const b = factor * weights[k + 1]!;
+    const c = factor * weights[k + 2]!;
+    const d = factor * weights[k + 3]!;
+    for (let i = 0; i < x.length; i++) {
+      const y = x[i]!;
+      p[i]! += a * y;
+      q[i]! += b * y;
+      r[i]! += c * y;
+      t[i]! += d * y;
+    }
+  }
+  for (; k < to.length; k++) add(to[k]!, x, factor * weights[k]!);
+}
+
 /** Σₖ weightsₖ · vectorsₖ */
 export function combination(vectors: readonly Float64Array[], weights: Float64Array): Float64Array {
   const sum = new Float64Array(vectors[0]!.length);

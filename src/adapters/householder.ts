@@ -2,7 +2,7 @@
  * Householder's reflections (1958), x − τ·v·(v·x), with LAPACK's signs: each turns a vector onto one axis. A few of them
  * make a matrix triangular (`qr`) or bidiagonal, and their product is the orthogonal matrix that did it.
  */
-import { add, combination, dot, rowsOf } from "./dense";
+import { add, addMultiples, combination, dot, rowsOf } from "./dense";
 
 export interface Reflection {
   /** From the axis on that a vector is turned onto. */
@@ -28,8 +28,7 @@ export function reflectionOf(x: Float64Array): Reflection & { onto: number } {
 /** Reflects the columns of a matrix, given by its rows: as many as v has elements. */
 export function reflectColumns(rows: readonly Float64Array[], { v, tau }: Reflection): void {
   if (tau === 0) return;
-  const along = combination(rows, v);
-  for (const [i, row] of rows.entries()) add(row, along, -tau * v[i]!);
+  addMultiples(rows, combination(rows, v), v, -tau);
 }
 
 /**

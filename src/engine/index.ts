@@ -1,5 +1,6 @@
 /** Write tfjs, run ONNX Runtime. */
 export { type Compiled, compile } from "./compile";
+export { mapOnCores } from "./cores";
 export { chosenDevice, type Device, type DeviceReport, device, runtimeVersion } from "./device";
 export { type EagerReport, eager } from "./eager";
 export { type DType, sizeOf, type TypedArray } from "./graph";

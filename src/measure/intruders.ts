@@ -8,12 +8,12 @@
  * random directions, and of an update of the very same singular values whose directions are random.
  */
 
-import { combination, rowsOf, transposed } from "../adapters/dense";
-import { productOf, reflectionOf } from "../adapters/householder";
+import { add, combination, rowsOf, transposed } from "../adapters/dense";
+import { reflectionOf, timesReflections } from "../adapters/householder";
 import { normal } from "../adapters/low-rank";
-import { type SingularVectors, svd } from "../adapters/svd";
-import { generator } from "../engine";
-import { type Adapted, basisOf, tunedWeights, type Update, valuesOfUpdate } from "./updates";
+import { coordinates, type SingularVectors, svd } from "../adapters/svd";
+import { generator, type HostArray, mapOnCores } from "../engine";
+import { type Adapted, basesOf, tunedWeights } from "./updates";
 
 export interface IntruderSettings {
   /** How many of the largest singular vectors of the fine-tuned weight are looked at. Default 10, as in the paper. */
@@ -169,19 +169,31 @@ export function intruders(
   checkCount(k);
   checkEpsilon(epsilon);
   const nulls = new Map<string, number[]>();
-  const all = tunedWeights(model, Math.max(k, DIRECTIONS)).map(({ update, directions }, i) => {
+  const tuned = tunedWeights(model, Math.max(k, DIRECTIONS));
+  const bases = basesOf(tuned.map(({ update }) => update.before));
+  const cosinesOf = (i: number, vectors: readonly Float64Array[]) =>
+    vectors.map((u) => coordinates(bases[i]!, u).map(Math.abs));
+  let controls: Cosines[] | undefined;
+  const control = (i: number) => {
+    controls ??= mapOnCores(
+      directionsAtRandom,
+      __filename,
+      tuned.map(({ update, directions }, i) => ({
+        before: update.before,
+        change: update.factors ?? update.delta(),
+        count: directions.values.length,
+        seed: seed * 1009 + i,
+      })),
+    ).map((vectors, i) => cosinesOf(i, vectors));
+    return controls[i]!;
+  };
+  const all = tuned.map(({ update, directions }, i) => {
     const { before, path } = update;
     const [out, inputs] = before.shape as [number, number];
-    const basis = basisOf(before);
     const shape = `${[out, inputs]}`;
     const random = nulls.get(shape) ?? randomClosest(out, Math.min(out, inputs), generator(seed));
     nulls.set(shape, random);
-    const cosinesOf = (vectors: readonly Float64Array[]) => vectors.map((u) => basis(u).map(Math.abs));
-    const cosines = cosinesOf(directions.left);
-    return new Intruders(path, directions, cosines, random, () => {
-      if (valuesOfUpdate(update)[0] === 0) return cosines; // nothing was changed, so there is nothing to turn at random
-      return cosinesOf(randomizedDirections(update, directions.values.length, generator(seed * 1009 + i)));
-    });
+    return new Intruders(path, directions, cosinesOf(i, directions.left), random, () => control(i));
   });
   return new IntruderReport(all, k, epsilon);
 }
@@ -232,37 +244,48 @@ function randomClosest(length: number, vectors: number, random: () => number): n
   });
 }
 
-/** Left singular vectors of W + Σ σ_k·u_k·v_kᵀ, σ those of ΔW, with orthonormal u and v drawn at random. */
-function randomizedDirections(update: Update, count: number, random: () => number): Float64Array[] {
-  const { before } = update;
+/**
+ * The strongest left singular vectors of W + P·ΔW·Q with P and Q orthogonal and drawn at random: the update keeps its
+ * singular values, and its directions become any.
+ */
+export function directionsAtRandom({
+  before,
+  change,
+  count,
+  seed,
+}: {
+  before: HostArray;
+  change: HostArray | { b: HostArray; a: HostArray };
+  count: number;
+  seed: number;
+}): Float64Array[] {
+  const random = generator(seed);
   const [out, inputs] = before.shape as [number, number];
-  const values = valuesOfUpdate(update);
-  const strong = values.filter((value) => value > 1e-7 * values[0]!);
-  const rank = strong.length;
   const data = Float64Array.from(before.data as Float32Array);
-  if (rank > 0) {
-    const us = rowsOf(orthonormal(out, rank, random), out, rank);
-    const vs = rowsOf(transposed(orthonormal(inputs, rank, random), inputs, rank), rank, inputs);
-    // The reflections fix the signs of the vectors, so that their products need random ones.
-    const signed = Float64Array.from(strong, (value) => (random() < 0.5 ? -value : value));
-    for (const [i, u] of us.entries()) {
-      const row = combination(
-        vs,
-        u.map((x, k) => x * signed[k]!),
-      );
-      for (let j = 0; j < inputs; j++) data[i * inputs + j]! += row[j]!;
-    }
+  if ("data" in change) {
+    const left = turned(Float64Array.from(change.data), out, random);
+    const right = turned(transposed(left, out, inputs), inputs, random);
+    for (let i = 0; i < out; i++)
+      for (let j = 0; j < inputs; j++) data[i * inputs + j]! += right[j * out + i]!;
+  } else {
+    const rank = change.a.shape[0]!;
+    const b = rowsOf(turned(Float64Array.from(change.b.data), out, random), out, rank);
+    const across = turned(transposed(change.a.data, rank, inputs), inputs, random);
+    const a = rowsOf(transposed(across, inputs, rank), rank, inputs);
+    for (const [i, weights] of b.entries())
+      add(data.subarray(i * inputs, (i + 1) * inputs), combination(a, weights), 1);
   }
   return svd({ data, shape: before.shape }, count).left;
 }
 
 /**
- * Orthonormal columns, all alike but for their signs, as the product of reflections of random vectors (Stewart, 1980).
- * @returns row-major [length, count]
+ * P·M, with P any orthogonal matrix, all alike: a product of reflections of random vectors, and of signs (Stewart, 1980).
+ * @param matrix row-major [length, any]; is used up
  */
-function orthonormal(length: number, count: number, random: () => number): Float64Array {
-  const reflections = Array.from({ length: count }, (_, k) =>
+function turned(matrix: Float64Array, length: number, random: () => number): Float64Array {
+  for (const row of rowsOf(matrix, length, matrix.length / length)) if (random() < 0.5) add(row, row, -2);
+  const reflections = Array.from({ length: length - 1 }, (_, k) =>
     reflectionOf(Float64Array.from({ length: length - k }, () => normal(random))),
   );
-  return productOf(reflections, length, count);
+  return timesReflections(reflections, matrix, length);
 }

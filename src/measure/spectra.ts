@@ -6,7 +6,7 @@
 import { dot } from "../adapters/dense";
 import { qr } from "../adapters/qr";
 import { svd } from "../adapters/svd";
-import { type Adapted, type Update, updatesOf, valuesOfUpdate } from "./updates";
+import { type Adapted, type Update, updatesOf, valuesOfUpdates } from "./updates";
 
 export interface Spectrum {
   path: string;
@@ -37,11 +37,14 @@ export class Spectra {
  * @throws when no adapter is in use
  */
 export function spectra(model: Adapted): Spectra {
-  return new Spectra(updatesOf(model).map(spectrumOf));
+  const updates = updatesOf(model);
+  const values = valuesOfUpdates(updates);
+  return new Spectra(updates.map((update, i) => spectrumFrom(update, values[i]!)));
 }
 
-export function spectrumOf(update: Update): Spectrum {
-  const values = valuesOfUpdate(update);
+export const spectrumOf = (update: Update): Spectrum => spectrumFrom(update, valuesOfUpdates([update])[0]!);
+
+function spectrumFrom(update: Update, values: number[]): Spectrum {
   const norm = Math.hypot(...values);
   return {
     path: update.path,

@@ -1,7 +1,15 @@
 /** What an adapter changes: ΔW = W′ − W of each weight matrix, in factors where it has them. */
 import type { LoraAdapter } from "../adapters/lora";
-import { leftBasis, type SingularVectors, singularValues, svd, svdOfProduct } from "../adapters/svd";
-import type { HostArray } from "../engine";
+import {
+  type LeftBasis,
+  leftBasis,
+  type Matrix,
+  type SingularVectors,
+  singularValues,
+  svd,
+  svdOfProduct,
+} from "../adapters/svd";
+import { type HostArray, mapOnCores } from "../engine";
 import type { Adapter, Base } from "../model/adapter";
 
 /** A changed matrix. Shapes are the weight's own, [out, in]. */
@@ -87,18 +95,29 @@ export function svdOfUpdate({ factors, delta }: Update, count?: number): Singula
   return factors ? svdOfProduct(factors.b, factors.a, count) : svd(delta(), count);
 }
 
-/** The singular values of ΔW alone. */
-export const valuesOfUpdate = (update: Update): number[] =>
-  update.factors ? svdOfUpdate(update).values : singularValues(update.delta());
+/** The singular values of each ΔW alone. */
+export const valuesOfUpdates = (updates: readonly Update[]): number[][] =>
+  mapOnCores(
+    singularValuesOf,
+    __filename,
+    updates.map(({ factors, delta }) => factors ?? delta()),
+  );
 
-const bases = new WeakMap<HostArray, ReturnType<typeof leftBasis>>();
+/** Of ΔW, or of its factors. */
+export const singularValuesOf = (update: HostArray | { b: HostArray; a: HostArray }): number[] =>
+  "data" in update ? singularValues(update) : svdOfProduct(update.b, update.a).values;
 
-/** Coordinates of vectors in the basis of a frozen weight's left singular vectors, which is computed once for each. */
-export function basisOf(weight: HostArray): (x: Float64Array) => Float64Array {
-  const known = bases.get(weight) ?? leftBasis(weight);
-  bases.set(weight, known);
-  return known;
+const bases = new WeakMap<HostArray, LeftBasis>();
+
+/** The bases of frozen weights' left singular vectors, which are computed once for each. */
+export function basesOf(weights: readonly HostArray[]): LeftBasis[] {
+  const missing = weights.filter((weight) => !bases.has(weight));
+  for (const [i, basis] of mapOnCores(leftBasisOf, __filename, missing).entries())
+    bases.set(missing[i]!, basis);
+  return weights.map((weight) => bases.get(weight)!);
 }
+
+export const leftBasisOf = (weight: Matrix): LeftBasis => leftBasis(weight);
 
 /** A changed weight's strongest directions after the change. */
 export interface Tuned {
@@ -125,12 +144,24 @@ export function tunedWeights(model: Adapted, count: number): Tuned[] {
   const known = adapter && decompositions.get(adapter);
   if (known?.weights === weights && known.version === adapter!.parameters.version && known.count === count)
     return known.tuned;
-  const tuned = updatesOf(model).map((update) => {
-    const { before } = update;
-    const delta = update.delta().data;
-    const data = Float64Array.from(before.data as Float32Array, (w, i) => w + delta[i]!);
-    return { update, directions: svd({ data, shape: before.shape }, Math.min(count, ...before.shape)) };
-  });
+  const updates = updatesOf(model);
+  const inputs = updates.map(({ before, delta }) => ({ before, delta: delta(), count }));
+  const found = mapOnCores(strongestDirections, __filename, inputs);
+  const tuned = updates.map((update, i) => ({ update, directions: found[i]! }));
   decompositions.set(adapter!, { weights, version: adapter!.parameters.version, count, tuned });
   return tuned;
+}
+
+/** Singular vectors of the largest values of W + ΔW; of a small matrix all. */
+export function strongestDirections({
+  before,
+  delta,
+  count,
+}: {
+  before: HostArray;
+  delta: HostArray;
+  count: number;
+}): SingularVectors {
+  const data = Float64Array.from(before.data as Float32Array, (w, i) => w + delta.data[i]!);
+  return svd({ data, shape: before.shape }, Math.min(count, ...before.shape));
 }

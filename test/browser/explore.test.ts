@@ -32,19 +32,20 @@ const CELLS = [
   "await measureMemory(student)",
 ];
 
-/** In the page: milliseconds from the next key, click or choice to the frame that shows another title in this element. */
-function answerTime(element: Element | null): { answered: Promise<number> } {
-  const before = element!.querySelector(".gtitle")?.textContent;
+/** In the page: milliseconds from the next key, click or choice to the frame that shows another title in a cell. */
+function answerTime(cell: any): { answered: Promise<number> } {
+  const page = globalThis as any;
+  const before = cell.querySelector(".gtitle")?.textContent;
   let asked = 0;
   for (const type of ["keydown", "change"])
-    window.addEventListener(type, () => (asked ||= performance.now()), { capture: true, once: true });
+    page.addEventListener(type, () => (asked ||= performance.now()), { capture: true, once: true });
   const answered = new Promise<number>((resolve) => {
-    new MutationObserver((_, observer) => {
-      const now = element!.querySelector(".gtitle")?.textContent;
+    new page.MutationObserver((_: unknown, observer: any) => {
+      const now = cell.querySelector(".gtitle")?.textContent;
       if (now === before || now === undefined) return;
       observer.disconnect();
-      requestAnimationFrame(() => resolve(performance.now() - asked));
-    }).observe(element!, { subtree: true, childList: true, characterData: true, attributes: true });
+      page.requestAnimationFrame(() => resolve(performance.now() - asked));
+    }).observe(cell, { subtree: true, childList: true, characterData: true, attributes: true });
   });
   return { answered };
 }
@@ -85,9 +86,7 @@ describe("sliders over what was learned", function () {
   async function moves(cell: Locator, what: string, move: () => Promise<unknown>): Promise<string> {
     const before = await titleOf(cell);
     if (process.env.TIMES) await page.page.waitForTimeout(500); // The samples of the last move are written.
-    const timed = process.env.TIMES
-      ? await page.page.evaluateHandle(answerTime, await cell.elementHandle())
-      : null;
+    const timed = process.env.TIMES ? await cell.evaluateHandle(answerTime) : null;
     await move();
     const stop = performance.now() + 60_000;
     while ((await titleOf(cell)) === before) {

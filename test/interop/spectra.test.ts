@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { loadAdapter } from "../../src/adapters";
 import { dot } from "../../src/adapters/dense";
 import { qr } from "../../src/adapters/qr";
-import { leftBasis, singularValues, svd } from "../../src/adapters/svd";
+import { coordinates as coordinatesIn, leftBasis, singularValues, svd } from "../../src/adapters/svd";
 import { intruders, principalAngles, spectra } from "../../src/measure";
 import { svdOfUpdate, updatesOf } from "../../src/measure/updates";
 import { type LanguageModel, loadModel } from "../../src/model/language-model";
@@ -72,7 +72,7 @@ describe("the inside of an adapter, against numpy and scipy", function () {
         }
       }
       const ramp = Float64Array.from({ length: weight.shape[0]! }, (_, i) => Math.cos(i));
-      close([...leftBasis(weight)(ramp)].map(Math.abs), coordinates, `${name} coordinates`);
+      close([...coordinatesIn(leftBasis(weight), ramp)].map(Math.abs), coordinates, `${name} coordinates`);
       const ours = qr(weight, 5);
       for (const [k, column] of q.entries()) close([...ours.q[k]!], column, `${name} Q ${k}`);
       close(
