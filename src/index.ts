@@ -141,6 +141,7 @@ export {
   Generation,
   LanguageModel,
   type Layers,
+  type LoadOptions,
   loadModel,
   type Message,
   type Method,

@@ -1,6 +1,6 @@
 /**
  * Gives the library's values their looks. Everything else here is pure; importing this file is what has an effect: models
- * and runs become displayable, `run.curves` and `run.table` appear, and runs are shown while they go on.
+ * and runs become displayable, `run.curves` and `run.table` appear, and runs and downloads are shown while they go on.
  */
 import type { DataFrame } from "danfojs-node";
 import { WeightErrors } from "../adapters/weight-errors";
@@ -18,6 +18,7 @@ import { Sweep } from "../runs/sweep-result";
 import { Run } from "../train/run";
 import { attach, DISPLAY, type Displayable } from "./bundle";
 import { curves } from "./curves";
+import { showDownloads } from "./downloads";
 import { explorationBundle } from "./explore";
 import { explorationFigure } from "./explore-figures";
 import type { Figure } from "./figure";
@@ -164,6 +165,7 @@ Sweep.prototype.map = function (this: Sweep, measure, axes) {
   return sweepFigure(this, measure, axes);
 };
 showRunsLive();
+showDownloads();
 
 /** Gives objects of a class a property that is made when it is asked for. */
 function property<T extends object>(prototype: T, name: keyof T & string, make: (value: T) => unknown): void {

@@ -41,7 +41,7 @@ export function showRunsLive(): () => void {
 }
 
 /** Calls `update` as often as its cost allows. @param now milliseconds */
-function paced(update: () => void, now: () => number): () => void {
+export function paced(update: () => void, now: () => number): () => void {
   let next = -Infinity;
   return () => {
     const started = now();

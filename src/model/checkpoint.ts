@@ -5,12 +5,12 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { HostArray } from "../engine";
+import { type HostArray, sizeOf } from "../engine";
 import { readJson, writeJson } from "./files";
-import { type FloatFormat, readSafetensors, readSafetensorsHeader, writeSafetensors } from "./safetensors";
+import { type FloatFormat, readSafetensorsHeader, streamSafetensors, writeSafetensors } from "./safetensors";
 
-const SINGLE = "model.safetensors";
-const INDEX = "model.safetensors.index.json";
+export const SINGLE = "model.safetensors";
+export const INDEX = "model.safetensors.index.json";
 
 /** Name → shape of every tensor of the folder's checkpoint, from the headers alone. */
 export async function checkpointShapes(folder: string): Promise<Map<string, number[]>> {
@@ -27,22 +27,19 @@ export async function checkpointShapes(folder: string): Promise<Map<string, numb
   return shapes;
 }
 
-/** The named tensors of the folder's checkpoint. */
-export async function readCheckpoint(
+/** The named tensors of the folder's checkpoint, one after the other, so that no more than one need be in memory. */
+export async function* readCheckpoint(
   folder: string,
   names: ReadonlySet<string>,
-): Promise<Map<string, HostArray>> {
-  const tensors = new Map<string, HostArray>();
+): AsyncGenerator<[string, HostArray]> {
   for (const [file, listed] of await shards(folder)) {
     const path = join(folder, file);
     const present = listed ?? [...(await readSafetensorsHeader(path)).entries.keys()];
-    const part = await readSafetensors(
+    yield* streamSafetensors(
       path,
       present.filter((name) => names.has(name)),
     );
-    for (const [name, tensor] of part.tensors) tensors.set(name, tensor);
   }
-  return tensors;
 }
 
 /**
@@ -59,7 +56,7 @@ export async function writeCheckpoint(
   let filled = 0;
   let total = 0;
   for (const [name, tensor] of tensors) {
-    const bytes = tensor.data.length * width;
+    const bytes = sizeOf(tensor.shape) * width;
     if (filled > 0 && filled + bytes > shardBytes) {
       parts.push(new Map());
       filled = 0;
@@ -90,6 +87,15 @@ async function shards(folder: string): Promise<[string, string[] | undefined][]>
   if (existsSync(join(folder, SINGLE))) return [[SINGLE, undefined]];
   const path = join(folder, INDEX);
   if (!existsSync(path)) throw new Error(`${folder}: expected ${SINGLE} or ${INDEX}, found neither`);
+  const files = await shardTensors(path);
+  for (const file of files.keys()) {
+    if (!existsSync(join(folder, file))) throw new Error(`${path}: shard ${file} is missing from the folder`);
+  }
+  return [...files];
+}
+
+/** The shards that an index names, each with its tensors. @param path of the index */
+export async function shardTensors(path: string): Promise<Map<string, string[]>> {
   const { weight_map: weightMap } = await readJson(path);
   if (typeof weightMap !== "object" || weightMap === null) {
     throw new Error(`${path}: expected weight_map, an object from tensor names to file names`);
@@ -104,8 +110,5 @@ async function shards(folder: string): Promise<[string, string[] | undefined][]>
     if (!files.has(file)) files.set(file, []);
     files.get(file)!.push(name);
   }
-  for (const file of files.keys()) {
-    if (!existsSync(join(folder, file))) throw new Error(`${path}: shard ${file} is missing from the folder`);
-  }
-  return [...files];
+  return files;
 }

@@ -12,7 +12,7 @@ export {
   stream,
   type TextModel,
 } from "./generate";
-export { LanguageModel, loadModel, saveModel } from "./language-model";
+export { LanguageModel, type LoadOptions, loadModel, saveModel } from "./language-model";
 export { type ModelFiles, readModelFolder, resolveModelFolder, writeModelFolder } from "./load";
 export { Parameters } from "./parameters";
 export { bytesHeld } from "./quantized";

@@ -29,9 +29,10 @@ import {
   type Prompt,
   stream,
 } from "./generate";
-import { readModelFolder, resolveModelFolder, writeModelFolder } from "./load";
+import { fetchModel, isHubName } from "./hub";
+import { localModelFolder, readModelFolder, resolveModelFolder, writeModelFolder } from "./load";
 import { ProgramCache } from "./programs";
-import { type QuantizationSettings, QuantizedWeight, quantizeWeights } from "./quantized";
+import { type QuantizationSettings, QuantizedWeight, quantizeInside } from "./quantized";
 import { rowwise } from "./rowwise";
 import type { FloatFormat } from "./safetensors";
 import type { Tokenizer } from "./tokenizer";
@@ -181,7 +182,9 @@ export class LanguageModel {
         `quantize: ${[...this.adapters.keys()].join(", ")} would belong to other weights; merge() or detach() first.`,
       );
     }
-    const weights = quantizeWeights(this.weights, settings);
+    const weights = new Map(
+      [...this.weights].map(([name, weight]) => [name, quantizeInside(name, weight, settings)]),
+    );
     return new LanguageModel({ ...this.contents, weights, unmerged: undefined });
   }
 
@@ -388,14 +391,36 @@ export class LanguageModel {
   }
 }
 
+export interface LoadOptions {
+  /** Of a model on the hub: a branch, a tag or a commit; "main" by default. */
+  revision?: string;
+  /**
+   * Holds the matrices of the layers in 4 bits, as `quantize` does, each as soon as it is read: the whole model is never in
+   * memory in another form. `{ type: "nf4" }` is QLoRA's.
+   */
+  quantize?: QuantizationSettings;
+}
+
 /**
- * Reads a model: the name of one that comes with loralab ("small", "nano"), or a folder in Hugging Face's layout. Also
- * makes tfjs's fastest eager backend current, for what cells do with its tensors.
- * @throws naming what is missing or does not fit
+ * Reads a model: the name of one that comes with loralab ("small", "nano"), a folder in Hugging Face's layout, or the
+ * name of one on the Hugging Face hub, "HuggingFaceTB/SmolLM2-135M", which is fetched on first use (see `fetchModel`).
+ * Also makes tfjs's fastest eager backend current, for what cells do with its tensors.
+ * @throws naming what is missing or does not fit; of the hub what `fetchModel` throws
  */
-export async function loadModel(nameOrPath: string): Promise<LanguageModel> {
-  const [files] = await Promise.all([readModelFolder(nameOrPath), eager()]);
-  const name = resolveModelFolder(nameOrPath).split(/[\\/]/).at(-1)!;
+export async function loadModel(
+  nameOrPath: string,
+  { revision, quantize }: LoadOptions = {},
+): Promise<LanguageModel> {
+  const fromHub = isHubName(nameOrPath) && !localModelFolder(nameOrPath);
+  if (revision !== undefined && !fromHub) {
+    throw new Error(
+      `loadModel: only models of the hub have revisions; ${JSON.stringify(nameOrPath)} is none.`,
+    );
+  }
+  const folder = fromHub ? await fetchModel(nameOrPath, revision) : resolveModelFolder(nameOrPath);
+  const form = quantize && ((name: string, weight: HostArray) => quantizeInside(name, weight, quantize));
+  const [files] = await Promise.all([readModelFolder(folder, form), eager()]);
+  const name = fromHub ? nameOrPath : folder.split(/[\\/]/).at(-1)!;
   return new LanguageModel({ name, ...files });
 }
 
@@ -403,12 +428,13 @@ export async function loadModel(nameOrPath: string): Promise<LanguageModel> {
  * Writes a model as a folder in Hugging Face's layout, which `loadModel` and transformers read. With an adapter in use,
  * that is folded into the weights first: to keep it apart, use `saveAdapter`.
  * @param format how weights are stored: "F32" by default, "F16" or "BF16" for half the size
+ * @param shardBytes weights of more than this many bytes are written as several files; 5 GB by default
  */
 export async function saveModel(
   model: LanguageModel,
   folder: string,
-  { format }: { format?: FloatFormat } = {},
+  { format, shardBytes }: { format?: FloatFormat; shardBytes?: number } = {},
 ): Promise<void> {
   const { config, weights, tokenizer } = model.adapter ? model.merge().files : model.files;
-  await writeModelFolder(folder, { config, weights: new Map(weights), tokenizer }, { format });
+  await writeModelFolder(folder, { config, weights: new Map(weights), tokenizer }, { format, shardBytes });
 }

@@ -27,10 +27,9 @@ export interface ModelFiles {
  * Throws with the names that exist.
  */
 export function resolveModelFolder(nameOrPath: string): string {
+  const folder = localModelFolder(nameOrPath);
+  if (folder) return folder;
   const shipped = join(packageRoot(), "models");
-  for (const folder of [resolve(nameOrPath), join(shipped, nameOrPath)]) {
-    if (existsSync(join(folder, "config.json"))) return folder;
-  }
   const names = existsSync(shipped)
     ? readdirSync(shipped).filter((n) => existsSync(join(shipped, n, "config.json")))
     : [];
@@ -40,18 +39,31 @@ export function resolveModelFolder(nameOrPath: string): string {
   );
 }
 
-/** Reads and checks a model. Weights of any float format arrive as float32. */
-export async function readModelFolder(nameOrPath: string): Promise<ModelFiles> {
+/** The same, without an error where there is none. */
+export const localModelFolder = (nameOrPath: string): string | undefined =>
+  [resolve(nameOrPath), join(packageRoot(), "models", nameOrPath)].find((folder) =>
+    existsSync(join(folder, "config.json")),
+  );
+
+/**
+ * Reads and checks a model. Weights of any float format arrive as float32.
+ * @param form what becomes of each weight as soon as it is read; one after the other, so that no more than one of them
+ *   is in memory in the form that it was read in
+ */
+export async function readModelFolder(
+  nameOrPath: string,
+  form: (name: string, weight: HostArray) => HostArray = (_, weight) => weight,
+): Promise<ModelFiles> {
   const folder = resolveModelFolder(nameOrPath);
   const config = parseConfig(await readJson(join(folder, "config.json")));
   const expected = weightShapes(config);
   checkShapes(folder, expected, await checkpointShapes(folder));
-  const stored = await readCheckpoint(folder, new Set(expected.keys()));
   // In the model's own order, whatever the file's.
-  const weights = new Map([...expected.keys()].map((name) => [name, stored.get(name)!]));
-  for (const [name, { dtype }] of weights) {
-    if (dtype !== "float32")
-      throw new Error(`${folder}: ${name}: expected a floating-point tensor, got ${dtype}`);
+  const weights = new Map<string, HostArray>([...expected.keys()].map((name) => [name, NOTHING]));
+  for await (const [name, weight] of readCheckpoint(folder, new Set(expected.keys()))) {
+    if (weight.dtype !== "float32")
+      throw new Error(`${folder}: ${name}: expected a floating-point tensor, got ${weight.dtype}`);
+    weights.set(name, form(name, weight));
   }
   const tokenizer = existsSync(join(folder, "tokenizer.json"))
     ? await loadTokenizer(folder, config)
@@ -63,6 +75,8 @@ export async function readModelFolder(nameOrPath: string): Promise<ModelFiles> {
   }
   return { config, weights, tokenizer };
 }
+
+const NOTHING: HostArray = { data: new Float32Array(), shape: [0], dtype: "float32" };
 
 /** Writes a model so that readModelFolder and transformers read it back. `format` is how weights are stored. */
 export async function writeModelFolder(

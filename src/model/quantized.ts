@@ -84,15 +84,8 @@ export function quantizeWeight(weight: HostArray, settings: QuantizationSettings
   return new QuantizedWeight(quantizeInt4(weight, settings.groupSize));
 }
 
-/** The matrices inside the layers in 4 bits; the embedding, the head, norms and biases as they were. */
-export function quantizeWeights(
-  weights: ReadonlyMap<string, HostArray>,
-  settings: QuantizationSettings,
-): Map<string, HostArray> {
-  return new Map(
-    [...weights].map(([name, weight]) => {
-      const inside = name.startsWith("model.layers.") && weight.shape.length === 2;
-      return [name, inside ? quantizeWeight(weight, settings) : weight];
-    }),
-  );
+/** A weight in 4 bits if it is a matrix inside the layers; embedding, head, norms and biases stay as they are. */
+export function quantizeInside(name: string, weight: HostArray, settings: QuantizationSettings): HostArray {
+  const inside = name.startsWith("model.layers.") && weight.shape.length === 2;
+  return inside ? quantizeWeight(weight, settings) : weight;
 }

@@ -47,7 +47,12 @@ export interface Tensors {
 
 /** Header of a file, checked in full. Throws for a malformed file: "<path>: at byte <offset>: <reason>". */
 export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
-  return withFile(path, (file) => readHeader(file, path));
+  const file = await open(path, "r");
+  try {
+    return await readHeader(file, path);
+  } finally {
+    await file.close();
+  }
 }
 
 /**
@@ -55,17 +60,29 @@ export async function readSafetensorsHeader(path: string): Promise<SafetensorsHe
  * @param names only these; an error lists those the file has not
  */
 export async function readSafetensors(path: string, names?: Iterable<string>): Promise<Tensors> {
-  return withFile(path, async (file) => {
-    const { entries, metadata } = await readHeader(file, path);
+  const { metadata } = await readSafetensorsHeader(path);
+  const tensors = new Map<string, HostArray>();
+  for await (const [name, tensor] of streamSafetensors(path, names)) tensors.set(name, tensor);
+  return { tensors, metadata };
+}
+
+/** The same one by one, in the order of the names: each is read when it is asked for. */
+export async function* streamSafetensors(
+  path: string,
+  names?: Iterable<string>,
+): AsyncGenerator<[string, HostArray]> {
+  const file = await open(path, "r");
+  try {
+    const { entries } = await readHeader(file, path);
     const wanted = names === undefined ? [...entries.keys()] : [...names];
     const missing = wanted.filter((name) => !entries.has(name));
     if (missing.length > 0) {
       throw new Error(`${path}: no tensor named ${some(missing)}; the file has ${some([...entries.keys()])}`);
     }
-    const tensors = new Map<string, HostArray>();
-    for (const name of wanted) tensors.set(name, await readTensor(file, path, entries.get(name)!));
-    return { tensors, metadata };
-  });
+    for (const name of wanted) yield [name, await readTensor(file, path, entries.get(name)!)];
+  } finally {
+    await file.close();
+  }
 }
 
 /**
@@ -79,11 +96,7 @@ export async function writeSafetensors(
 ): Promise<void> {
   const stored = [...tensors].map(([name, tensor]) => {
     const dtype = { float32: format, int32: "I32", bool: "BOOL" }[tensor.dtype];
-    const size = elementCount(tensor.shape);
-    if (tensor.data.length !== size) {
-      throw new Error(`${name}: shape [${tensor.shape}] wants ${size} values, got ${tensor.data.length}`);
-    }
-    return { name, tensor, dtype, bytes: size * ELEMENT_BYTES[dtype] };
+    return { name, tensor, dtype, bytes: elementCount(tensor.shape) * ELEMENT_BYTES[dtype] };
   });
   // Widest elements first keeps every tensor aligned to its element size; the name makes the order, and so the file, unique.
   stored.sort((a, b) => ELEMENT_BYTES[b.dtype] - ELEMENT_BYTES[a.dtype] || (a.name < b.name ? -1 : 1));
@@ -106,15 +119,6 @@ export async function writeSafetensors(
     await writeFully(file, padded);
     for (const { name, tensor, dtype } of stored) await writeFully(file, encode(name, tensor, dtype));
   });
-}
-
-async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
-  const file = await open(path, "r");
-  try {
-    return await use(file);
-  } finally {
-    await file.close();
-  }
 }
 
 async function readHeader(file: FileHandle, path: string): Promise<SafetensorsHeader> {
@@ -269,7 +273,11 @@ async function readTensor(file: FileHandle, path: string, entry: TensorEntry): P
   }
 }
 
+/** Asks for the data once: of a quantized tensor they are computed each time. */
 function encode(name: string, { data, shape }: HostArray, dtype: string): Uint8Array {
+  if (data.length !== elementCount(shape)) {
+    throw new Error(`${name}: shape [${shape}] wants ${elementCount(shape)} values, got ${data.length}`);
+  }
   if (dtype !== "F16" && dtype !== "BF16")
     return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   const values = data as Float32Array;

@@ -23,12 +23,19 @@ const { Tokenizer: HubTokenizer } = require("@huggingface/tokenizers") as {
   Tokenizer: new (tokenizer: object, config: object) => HubTokenizer;
 };
 
-const FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"];
+/** What a folder may have of it; all of it is kept for writing it back. */
+export const TOKENIZER_FILES = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "chat_template.jinja",
+  "generation_config.json",
+];
 
 /** Reads a model folder's tokenizer. Token ids that tokenizer_config.json does not name are taken from the model. */
 export async function loadTokenizer(folder: string, config?: ModelConfig): Promise<Tokenizer> {
   const files = new Map<string, string>();
-  for (const file of FILES) {
+  for (const file of TOKENIZER_FILES) {
     try {
       files.set(file, await readFile(join(folder, file), "utf8"));
     } catch (error) {
@@ -75,8 +82,10 @@ export class Tokenizer {
       return token === undefined ? undefined : this.hub.token_to_id(token);
     };
     this.bosId = special("bos_token") ?? model?.bosTokenId;
-    const eos = special("eos_token");
-    this.eosIds = [...new Set([...(eos === undefined ? [] : [eos]), ...(model?.eosTokenIds ?? [])])];
+    // A chat model's end of a turn is often named where transformers looks for it first: in the settings of generation.
+    const generation = parseJson("generation_config.json", files.get("generation_config.json") ?? "{}");
+    const eos = [special("eos_token"), model?.eosTokenIds, generation.eos_token_id].flat();
+    this.eosIds = [...new Set(eos.filter((id): id is number => typeof id === "number"))];
     this.padId = special("pad_token") ?? model?.padTokenId;
   }
 
