@@ -174,7 +174,7 @@ export function intruders(
   const cosinesOf = (i: number, vectors: readonly Float64Array[]) =>
     vectors.map((u) => coordinates(bases[i]!, u).map(Math.abs));
   let controls: Cosines[] | undefined;
-  const control = (i: number) => {
+  const control = (i: number): Cosines => {
     controls ??= mapOnCores(
       directionsAtRandom,
       __filename,
@@ -184,7 +184,7 @@ export function intruders(
         count: directions.values.length,
         seed: seed * 1009 + i,
       })),
-    ).map((vectors, i) => cosinesOf(i, vectors));
+    ).map((vectors, i) => (vectors ? cosinesOf(i, vectors) : all[i]!.cosines));
     return controls[i]!;
   };
   const all = tuned.map(({ update, directions }, i) => {
@@ -247,6 +247,7 @@ function randomClosest(length: number, vectors: number, random: () => number): n
 /**
  * The strongest left singular vectors of W + P·ΔW·Q with P and Q orthogonal and drawn at random: the update keeps its
  * singular values, and its directions become any.
+ * @returns undefined where nothing was changed, so that there is nothing to turn
  */
 export function directionsAtRandom({
   before,
@@ -258,7 +259,9 @@ export function directionsAtRandom({
   change: HostArray | { b: HostArray; a: HostArray };
   count: number;
   seed: number;
-}): Float64Array[] {
+}): Float64Array[] | undefined {
+  const isZero = ("data" in change ? change : change.b).data.every((x) => x === 0);
+  if (isZero) return undefined;
   const random = generator(seed);
   const [out, inputs] = before.shape as [number, number];
   const data = Float64Array.from(before.data as Float32Array);
