@@ -82,10 +82,10 @@ export class Tokenizer {
       return token === undefined ? undefined : this.hub.token_to_id(token);
     };
     this.bosId = special("bos_token") ?? model?.bosTokenId;
-    // A chat model's end of a turn is often named where transformers looks for it first: in the settings of generation.
+    // As in transformers, the settings of generation come before the model's: a chat model's end of a turn is often there.
     const generation = parseJson("generation_config.json", files.get("generation_config.json") ?? "{}");
-    const eos = [special("eos_token"), model?.eosTokenIds, generation.eos_token_id].flat();
-    this.eosIds = [...new Set(eos.filter((id): id is number => typeof id === "number"))];
+    const ends = [special("eos_token"), generation.eos_token_id ?? model?.eosTokenIds].flat();
+    this.eosIds = [...new Set(ends.filter((id): id is number => typeof id === "number"))];
     this.padId = special("pad_token") ?? model?.padTokenId;
   }
 

@@ -61,6 +61,9 @@ export function dynamicMap(): Float32Array {
   return Float32Array.from(values).sort();
 }
 
+/** Many enough that, of a 4-bit codebook, no two midpoints share a cell. */
+const CELLS = 4096;
+
 /**
  * Rounds to the nearest value of a codebook.
  * @returns x in [−1, 1] → code; at the midpoint of two values, the lower one
@@ -71,13 +74,14 @@ export function nearestCode(codes: Float32Array): (x: number) => number {
   const midpoints = Float32Array.from({ length: codes.length - 1 }, (_, i) =>
     Math.fround((codes[order[i]!]! + codes[order[i + 1]!]!) / 2),
   );
+  // How many midpoints lie in the cells before each cell of [−1, 1]: from there it is a step or none.
+  const cellOf = (x: number) => Math.floor((x + 1) * (CELLS / 2));
+  const before = new Uint8Array(CELLS + 1);
+  for (const midpoint of midpoints) for (let c = cellOf(midpoint) + 1; c <= CELLS; c++) before[c]!++;
+  const byRank = Uint8Array.from(order);
   return (x) => {
-    let [low, high] = [0, midpoints.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (midpoints[middle]! < x) low = middle + 1;
-      else high = middle;
-    }
-    return order[low]!;
+    let rank = before[cellOf(x)]!;
+    while (midpoints[rank]! < x) rank++;
+    return byRank[rank]!;
   };
 }

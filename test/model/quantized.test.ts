@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { lora } from "../../src/adapters";
 import { modelCard } from "../../src/display/model-card";
-import { LanguageModel } from "../../src/model/language-model";
-import { bytesHeld } from "../../src/model/quantized";
+import { LanguageModel, loadModel } from "../../src/model/language-model";
+import { bytesHeld, QuantizedWeight } from "../../src/model/quantized";
 import { dequantize4bit, quantize4bit } from "../../src/quantize";
 import { train } from "../../src/train";
 import { tinyModel } from "../train/tiny-model";
@@ -77,6 +77,19 @@ describe("a quantized model", () => {
     const merged = student.merge();
     assert.ok(largest(await logits(merged), want) < 1e-4);
     assert.ok(largest(await logits(merged.quantize()), want) > 1e-3);
+  });
+
+  it("is what loading straight into 4 bits gives, matrix by matrix", async () => {
+    const settings = { type: "fp4", blockSize: 32, doubleQuantization: true } as const;
+    const [loaded, afterwards] = [
+      await loadModel("nano", { quantize: settings }),
+      (await loadModel("nano")).quantize(settings),
+    ];
+    const values = ({ weights }: LanguageModel) => [...weights].map(([name, { data }]) => [name, data]);
+    assert.deepEqual(values(loaded), values(afterwards));
+    const inFours = [...loaded.weights].filter(([, weight]) => weight instanceof QuantizedWeight);
+    assert.equal(inFours.length, 7 * loaded.config.layers);
+    assert.match((await loaded.generate("Once", { maxTokens: 1 })).text, /./);
   });
 
   it("is not made of a model with adapters", () => {

@@ -46,6 +46,11 @@ describe("tokenizer", () => {
     const json = new Map([...tokenizer.files].slice(0, 1));
     const fromModel = new Tokenizer(json, { bosTokenId: 5, eosTokenIds: [3, 7], padTokenId: undefined });
     assert.deepEqual([fromModel.bosId, fromModel.eosIds, fromModel.padId], [5, [3, 7], undefined]);
+    const generation = new Map([
+      ...tokenizer.files,
+      ["generation_config.json", '{ "eos_token_id": [4, 0] }'],
+    ]);
+    assert.deepEqual(new Tokenizer(generation, { eosTokenIds: [3, 7] }).eosIds, [0, 4]);
   });
 
   it("shows special tokens or leaves them out", () => {
