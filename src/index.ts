@@ -161,5 +161,6 @@ export {
   quantizeInt4,
   type Settings4bit,
 } from "./quantize";
+export * from "./recipe";
 export * from "./runs";
 export * from "./train";

@@ -12,7 +12,7 @@ import type { Adapter } from "../model/adapter";
 import { readJson, writeJson } from "../model/files";
 import type { LanguageModel } from "../model/language-model";
 import { readSafetensors, writeSafetensors } from "../model/safetensors";
-import { fromPeftConfig, toPeftConfig } from "./peft-config";
+import { fromPeftConfig, type PeftConfig, toPeftConfig } from "./peft-config";
 import { modulePaths, SCORE } from "./whole-modules";
 
 /** Arrays of a module are behind the name of the model in PEFT's wrapper, those of the adapter as a whole are not. */
@@ -38,8 +38,17 @@ const arraysOf = ({ parameters, buffers = new Map() }: Adapter): Map<string, Hos
 export async function saveAdapter(model: LanguageModel, folder: string): Promise<void> {
   if (!model.adapter)
     throw new Error("saveAdapter: no adapter is in use; attach one or choose one with use().");
-  const adapter = model.adapter.portable?.(model) ?? model.adapter;
-  const config = toPeftConfig(model, adapter);
+  await writeAdapter(model, model.adapter.portable?.(model) ?? model.adapter, folder);
+}
+
+/** Writes an adapter as it is. @param changes to its configuration */
+export async function writeAdapter(
+  model: LanguageModel,
+  adapter: Adapter,
+  folder: string,
+  changes: PeftConfig = {},
+): Promise<void> {
+  const config = { ...toPeftConfig(model, adapter), ...changes };
   const tensors = new Map([...arraysOf(adapter)].map(([name, array]) => [toFile(name), array]));
   await mkdir(folder, { recursive: true });
   await writeSafetensors(join(folder, WEIGHTS), tensors, { metadata: { format: "pt" } });

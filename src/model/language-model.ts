@@ -60,6 +60,12 @@ function numberOf(object: object): number {
   return numbers.get(object)!;
 }
 
+/** How adapters can be had again as they were when they were attached. */
+const beginnings = new WeakMap<Adapter, () => Adapter>();
+
+/** An adapter as it was when it was attached, before any training; undefined for one that came another way. */
+export const beginningOf = (adapter: Adapter): Adapter | undefined => beginnings.get(adapter)?.();
+
 export class LanguageModel {
   readonly name: string;
   readonly config: ModelConfig;
@@ -124,7 +130,9 @@ export class LanguageModel {
         `There is an adapter named "${name}" already; give the new one another name: attach(…, { name: "…" }).`,
       );
     }
-    return this.withAdapter(name, method.bind(this, seed));
+    const adapter = method.bind(this, seed);
+    beginnings.set(adapter, () => method.bind(this, seed));
+    return this.withAdapter(name, adapter);
   }
 
   /** This model with an adapter that exists already, for instance one read from a file. */

@@ -57,7 +57,8 @@ function group(name: string, runs: readonly Run[]): Group {
 
 /** All that decides a run but the seed. */
 function subject({ origin, settings }: Run): Record<string, unknown> {
-  const { notes: _notes, versions: _versions, device, ...what } = origin;
+  // What an adapter starts from follows from its seed.
+  const { notes: _notes, versions: _versions, start: _start, device, ...what } = origin;
   const { seed: _seed, ...course } = settings;
   return { ...what, device: device.name, ...course };
 }
@@ -69,7 +70,7 @@ function subject({ origin, settings }: Run): Record<string, unknown> {
 export function distinguish(runs: readonly Run[], { seed = true } = {}): string[] {
   const isRank = runs.every(({ origin: { adapter } }) => adapter.alpha === adapter.rank);
   const all = runs.map(({ origin, settings }): Record<string, unknown> => {
-    const { model, method, adapter, earlierSteps } = origin;
+    const { model, method, adapter, earlierSteps, device } = origin;
     const { alpha, ...own } = adapter;
     const { seed: number, ...rest } = settings;
     return {
@@ -80,6 +81,7 @@ export function distinguish(runs: readonly Run[], { seed = true } = {}): string[
       ...rest,
       ...(seed && { seed: number }),
       "earlier steps": earlierSteps,
+      device: device.name,
     };
   });
   const values = (some: typeof all, key: string) => new Set(some.map((one) => said(one[key])));

@@ -11,6 +11,8 @@ export interface Objective<Datum> {
   readonly name: string;
   /** Its settings, complete with defaults. A checkpoint goes on only with the same ones. */
   readonly settings: Readonly<Record<string, unknown>>;
+  /** What judges completions, where something does: a function or a model. Recorded with a run. */
+  readonly reward?: object;
   /** Peak learning rates that suit it, for adapters and for full fine-tuning. */
   readonly learningRate: { readonly adapter: number; readonly full: number };
   /** Which of its metrics are shown together, the telling ones first. */

@@ -5,7 +5,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { availableParallelism, cpus } from "node:os";
 import { chosenDevice, type HostArray, runtimeVersion } from "../engine";
-import type { LanguageModel } from "../model/language-model";
+import { LanguageModel } from "../model/language-model";
 import { packageVersion } from "../model/load";
 import { QuantizedWeight } from "../model/quantized";
 import type { TrainOptions } from "./settings";
@@ -24,6 +24,9 @@ export interface Origin {
   adapter: Readonly<Record<string, unknown>>;
   /** Steps that the adapter had been trained for before this run. */
   earlierSteps: number;
+  /** A hash of the adapter's values before the first step; absent of full fine-tuning, whose are the base's, and where
+   * the run goes on from a checkpoint. */
+  start?: string;
   /** A hash of the training data; absent where they cannot be written as JSON. */
   data?: string;
   evaluation?: {
@@ -33,6 +36,8 @@ export interface Origin {
     /** Measures by name, a hash of each one's source. */
     measures?: Record<string, string>;
   };
+  /** What judged completions: a function, with a hash of its source, or a model, with one of its weights. */
+  reward?: { name: string; hash?: string };
   /** Where the steps were computed. */
   device: { name: string; cpu: string; cores: number };
   /** Of loralab, Node and ONNX Runtime. */
@@ -43,10 +48,10 @@ export interface Origin {
 
 export function originOf<Datum>(
   model: LanguageModel,
-  { data, evaluate, record, engine }: TrainOptions<Datum>,
+  { data, evaluate, record, engine, objective, resume }: TrainOptions<Datum>,
   earlierSteps: number,
 ): Origin {
-  const { method, settings } = model.adapter!;
+  const { method, settings, parameters } = model.adapter!;
   const measures = Object.entries(evaluate?.measures ?? {}).map(([name, f]) => [name, hashOf(String(f))]);
   return {
     model: model.name,
@@ -57,6 +62,7 @@ export function originOf<Datum>(
     method,
     adapter: plain(settings) as Record<string, unknown>,
     earlierSteps,
+    ...(method !== "full" && !resume && { start: hashOf(parameters.flat) }),
     data: hashOf(data),
     ...(evaluate && {
       evaluation: {
@@ -65,6 +71,7 @@ export function originOf<Datum>(
         ...(measures.length > 0 && { measures: Object.fromEntries(measures) }),
       },
     }),
+    ...(objective?.reward && { reward: identify(objective.reward) }),
     device: {
       name: chosenDevice(engine?.device),
       cpu: cpus()[0]?.model.trim() ?? "unknown",
@@ -73,6 +80,15 @@ export function originOf<Datum>(
     versions: { loralab: packageVersion(), node: process.versions.node, onnxruntime: runtimeVersion() },
     notes: typeof record === "object" ? record : {},
   };
+}
+
+/** A reward as it is recorded. */
+export function identify(reward: object): { name: string; hash?: string } {
+  if (reward instanceof LanguageModel) {
+    const adapter = reward.adapter && hashOf(reward.adapter.parameters.flat);
+    return { name: reward.name, hash: hashOf([fingerprint(reward), adapter ?? null]) };
+  }
+  return { name: (reward as { name?: string }).name || "reward", hash: hashOf(reward) };
 }
 
 /** Half of a SHA-256: enough to tell anything apart that a laboratory makes. */

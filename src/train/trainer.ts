@@ -9,6 +9,7 @@ import { cellSignal } from "../model/generate";
 import type { LanguageModel } from "../model/language-model";
 import { readTrainingState, writeTrainingState } from "./checkpoint";
 import type { Example } from "./data";
+import { remember } from "./ingredients";
 import type { Lesson, Material, Objective } from "./objective";
 import { sft } from "./objectives/sft";
 import { beginObserving } from "./observers";
@@ -118,6 +119,12 @@ class Trainer<Datum> {
     const earlierSteps = options.resume ? 0 : (trained.get(model.adapter!) ?? 0);
     const origin = originOf(model, options, earlierSteps);
     this.record = new Run(origin, { ...this.fixed(), steps: settings.steps }, objective.panels);
+    remember(this.record, {
+      model,
+      data: options.data,
+      heldOut: options.evaluate?.data,
+      reward: objective.reward,
+    });
     this.good = this.parameters.flat;
     for (const name of optimizer.state(this.update.settings))
       this.state[name] = new Float32Array(this.parameters.size);

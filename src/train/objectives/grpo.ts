@@ -163,6 +163,7 @@ export function grpo<Datum extends Prompted = Prompted>({
   return {
     name: "grpo",
     settings,
+    reward,
     learningRate: { adapter: 5e-4, full: 5e-5 },
     panels: [
       ["reward", "reward_std"],
