@@ -74,7 +74,10 @@ export function crossEntropy(logits: tf.Tensor2D, targets: tf.Tensor1D): tf.Tens
     (dy, [logP, targets]) => {
       const p = tf.exp(logP!);
       const places = tf.stack([rows(), targets!], 1);
-      const difference = tf.tensorScatterUpdate(p, places, tf.sub(atTargets(p, targets!), 1));
+      const less = tf.sub(atTargets(p, targets!), 1);
+      const difference = isTracing()
+        ? emitKernel("MinusOneHot", { p, targets: targets!, places, less })
+        : tf.tensorScatterUpdate(p, places, less);
       return tf.mul(difference, tf.reshape(dy, [n, 1]));
     },
   );
@@ -155,7 +158,10 @@ export function softmaxAttention(
     (dy, [q, k, v, p, out]) => {
       const along = tf.sum(tf.mul(dy, out!), -1, true);
       const dScores = tf.mul(p!, tf.sub(tf.matMul(dy, v!, false, true), along));
-      return [tf.matMul(dScores, k!), tf.matMul(dScores, q!, true, false), tf.matMul(p!, dy, true, false)];
+      // scoresᵀ·x as (xᵀ·scores)ᵀ: what is turned is as narrow as a head.
+      const across = (scores: tf.Tensor, x: tf.Tensor) =>
+        tf.transpose(tf.matMul(x, scores, true, false), [0, 1, 3, 2]);
+      return [tf.matMul(dScores, k!), across(dScores, q!), across(p!, dy)];
     },
   );
 }

@@ -3,7 +3,7 @@ import { type Graph, sizeOf, type Value } from "../graph";
 import { add, clip } from "./elementwise";
 import { binary, cast, type Emit, iota, move, parseAxes, reshape, transpose, where } from "./emit";
 
-function gather(g: Graph, x: Value, indices: Value, axis: number, batchDims: number): Value {
+export function gather(g: Graph, x: Value, indices: Value, axis: number, batchDims: number): Value {
   const at = parseAxes(axis ?? 0, x.shape.length)[0]!;
   const batch = batchDims < 0 ? batchDims + indices.shape.length : (batchDims ?? 0);
   if (batch === 0) {
@@ -40,7 +40,7 @@ function segmentSum(g: Graph, x: Value, ids: Value, segments: number): Value {
   return scatter(g, into, reshape(g, inside, [ids.shape[0]!, 1]), rows, "add");
 }
 
-function scatter(g: Graph, into: Value, indices: Value, updates: Value, reduction: string): Value {
+export function scatter(g: Graph, into: Value, indices: Value, updates: Value, reduction: string): Value {
   const places = cast(g, indices, "int64");
   if (into.dtype === "bool") {
     const sums = scatter(g, cast(g, into, "int32"), places, cast(g, updates, "int32"), reduction);

@@ -1,14 +1,27 @@
 /** Matrix products. */
 import { backend_util } from "@tensorflow/tfjs";
 import { type Graph, sameShape, type Value } from "../graph";
-import { add, elementwise, mul } from "./elementwise";
+import { add, elementwise, mul, sub } from "./elementwise";
 import { cast, type Emit, toFloat, transpose } from "./emit";
+import { gather, scatter } from "./gather";
 
 /** x with its last two axes exchanged. */
 function swap(g: Graph, x: Value): Value {
   const perm = x.shape.map((_, i) => i);
   [perm[perm.length - 1], perm[perm.length - 2]] = [perm.length - 2, perm.length - 1];
   return transpose(g, x, perm);
+}
+
+const differences = new WeakMap<Value, { p: Value; targets: Value }>();
+
+/**
+ * p − onehot(targets), given what is to stand at the targets. A product of it with a matrix knows what it is: the one-hot
+ * part of that is a row of the matrix, and the difference need not be written out.
+ */
+function minusOneHot(g: Graph, { p, targets, places, less }: Record<string, Value>): Value {
+  const difference = scatter(g, p!, places!, less!, "none");
+  differences.set(difference, { p: p!, targets: targets! });
+  return difference;
 }
 
 /** x and c [n, 1] of a matrix that is c∘x [n, k]. */
@@ -43,6 +56,11 @@ export function matMul(g: Graph, a: Value, b: Value, transposeA: boolean, transp
     if (!transposeA) return mul(g, matMul(g, scaled.x, b, false, transposeB), scaled.c);
     if (!transposeB) return matMul(g, scaled.x, mul(g, b, scaled.c), true, false);
   }
+  const difference = differences.get(a);
+  if (difference && !transposeA && !transposeB) {
+    const rows = gather(g, b, difference.targets, 0, 0);
+    return sub(g, matMul(g, difference.p, b, false, false), rows);
+  }
   const batch = backend_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
   const type = { shape: [...batch, rows, columns], dtype: a.dtype };
   if (g.device === "cpu" && a.dtype === "float32") {
@@ -64,6 +82,7 @@ const ACTIVATIONS: Record<string, string> = {
 };
 
 export const products: Record<string, Emit> = {
+  MinusOneHot: (g, inputs) => minusOneHot(g, inputs as Record<string, Value>),
   BatchMatMul: (g, { a, b }, { transposeA, transposeB }) => matMul(g, a!, b!, transposeA, transposeB),
   _FusedMatMul: (g, { a, b, bias, preluActivationWeights }, attrs) => {
     const product = matMul(g, a!, b!, attrs.transposeA, attrs.transposeB);
