@@ -15,6 +15,7 @@ import { notebooksCommand } from "./commands/notebooks";
 import { planCommand } from "./commands/plan";
 import { setupCommands } from "./commands/setup";
 import { startCommand } from "./commands/start";
+import { workerCommand } from "./commands/worker";
 
 function createProgram(): Command {
   const program = new Command("loralab")
@@ -28,6 +29,7 @@ function createProgram(): Command {
   notebooksCommand(program);
   kernelCommands(program);
   planCommand(program);
+  workerCommand(program);
   deviceCommand(program);
   setupCommands(program);
   return program;

@@ -30,7 +30,7 @@ import {
   stream,
 } from "./generate";
 import { fetchModel, isHubName } from "./hub";
-import { localModelFolder, readModelFolder, resolveModelFolder, writeModelFolder } from "./load";
+import { isShipped, localModelFolder, readModelFolder, resolveModelFolder, writeModelFolder } from "./load";
 import { ProgramCache } from "./programs";
 import { type QuantizationSettings, QuantizedWeight, quantizeInside } from "./quantized";
 import { rowwise } from "./rowwise";
@@ -43,6 +43,8 @@ interface Contents {
   config: ModelConfig;
   weights: ReadonlyMap<string, HostArray>;
   tokenizer?: Tokenizer;
+  /** What `loadModel` finds it by in another process, as long as its weights are those that were read. */
+  source?: ModelSource;
   /** Of merged weights: the model that they were merged from. */
   unmerged?: LanguageModel;
 }
@@ -95,6 +97,14 @@ export class LanguageModel {
   /** What `saveModel` writes; the tokenizer only where there is one. */
   get files(): Pick<Contents, "config" | "weights" | "tokenizer"> {
     return this.contents;
+  }
+
+  /**
+   * What `loadModel` finds the base by, also in another process: the name of a model, or a folder. Undefined where its
+   * weights are no longer those that were read; a quantized model counts as read, since the codes follow from the weights.
+   */
+  get source(): ModelSource | undefined {
+    return this.contents.source;
   }
 
   get tokenizer(): Tokenizer {
@@ -210,7 +220,7 @@ export class LanguageModel {
     // A head with weights of its own is tied to the embedding no longer.
     const tiedEmbeddings = this.config.tiedEmbeddings && !changed.has("lm_head.weight");
     const config = { ...this.config, tiedEmbeddings };
-    return new LanguageModel({ ...this.contents, config, weights, unmerged: this });
+    return new LanguageModel({ ...this.contents, config, weights, source: undefined, unmerged: this });
   }
 
   /**
@@ -399,6 +409,14 @@ export class LanguageModel {
   }
 }
 
+/** What `loadModel` takes. */
+export interface ModelSource {
+  /** The name of a model, or the whole path of a folder. */
+  name: string;
+  /** Of a model on the hub. */
+  revision?: string;
+}
+
 export interface LoadOptions {
   /** Of a model on the hub: a branch, a tag or a commit; "main" by default. */
   revision?: string;
@@ -429,7 +447,9 @@ export async function loadModel(
   const form = quantize && ((name: string, weight: HostArray) => quantizeInside(name, weight, quantize));
   const [files] = await Promise.all([readModelFolder(folder, form), eager()]);
   const name = fromHub ? nameOrPath : folder.split(/[\\/]/).at(-1)!;
-  return new LanguageModel({ name, ...files });
+  // A model that comes with loralab lies elsewhere on another computer.
+  const source = { name: fromHub || isShipped(folder) ? name : folder, revision };
+  return new LanguageModel({ name, ...files, source });
 }
 
 /**

@@ -45,6 +45,9 @@ export const localModelFolder = (nameOrPath: string): string | undefined =>
     existsSync(join(folder, "config.json")),
   );
 
+/** Whether a model's folder comes with the package. */
+export const isShipped = (folder: string): boolean => dirname(folder) === join(packageRoot(), "models");
+
 /**
  * Reads and checks a model. Weights of any float format arrive as float32.
  * @param form what becomes of each weight as soon as it is read; one after the other, so that no more than one of them

@@ -59,12 +59,17 @@ export class QuantizedWeight implements HostArray {
     return (isInt4(quantized) ? dequantizeInt4(quantized) : dequantize4bit(quantized)).data;
   }
 
+  /** The settings that it was quantized with, complete with defaults. */
+  get settings(): QuantizationSettings {
+    const quantized = this.#quantized;
+    if (isInt4(quantized)) return { type: "int4", groupSize: quantized.groupSize };
+    const { type, blockSize, absmax } = quantized;
+    return { type, blockSize, doubleQuantization: !(absmax instanceof Float32Array) };
+  }
+
   /** Other values in the form that these have. */
   requantize(values: HostArray): QuantizedWeight {
-    const quantized = this.#quantized;
-    if (isInt4(quantized)) return quantizeWeight(values, { type: "int4", groupSize: quantized.groupSize });
-    const { type, blockSize, absmax } = quantized;
-    return quantizeWeight(values, { type, blockSize, doubleQuantization: !(absmax instanceof Float32Array) });
+    return quantizeWeight(values, this.settings);
   }
 
   /** x·Wᵀ of x [n, in], from the codes. */

@@ -9,21 +9,18 @@
  * several threads for one small model. All else is this thread's, so user functions, as measures are, work as always. A trial
  * has one thread however many run beside it, so its numbers do not depend on that.
  */
-import { chosenDevice } from "../engine";
 import { cellSignal } from "../model/generate";
 import type { LanguageModel } from "../model/language-model";
 import type { Example } from "../train/data";
-import { hashOf, originOf } from "../train/origin";
+import { hashOf } from "../train/origin";
 import type { Run } from "../train/run";
-import { complete, type TrainOptions } from "../train/settings";
+import type { TrainOptions } from "../train/settings";
 import { loadRuns } from "../train/store";
-import { objectiveOf, train } from "../train/trainer";
-import { type Axes, type Cell, cells, inWords, type MethodOf, type Point, TRAINING_AXES } from "./grid";
+import type { Axes, Cell, MethodOf, Point } from "./grid";
 import { shown } from "./progress";
 import { pool } from "./side-by-side";
 import { Sweep, type Trials } from "./sweep-result";
-
-type Axis = (typeof TRAINING_AXES)[number];
+import { type Axis, perform, prepare, type Trial } from "./trials";
 
 /** Training options, of which an axis of the grid may stand in for `steps` too. */
 export type SweepOptions<G extends Axes, Datum = Example> = Omit<
@@ -42,21 +39,34 @@ export type SweepOptions<G extends Axes, Datum = Example> = Omit<
   seeds?: number | readonly number[];
   /** Trials at a time. Default: as many as the processor has cores, 8 at most; 1 on a GPU. */
   workers?: number;
+  /**
+   * The address of a Redis, "redis://host:6379": trials are not done here but by the workers there, `npx loralab worker`.
+   * Default: here.
+   */
+  on?: string;
 };
 
 /**
  * Trains `base` anew at every point of the grid, with every method and every seed, and returns the table of what came of it.
  *
  * Every trial is recorded. A second call with the same arguments goes on where the first was stopped or killed; a trial is
- * known again by its model, method, settings, data, seed, evaluation (measures by name and source text) and versions. A
- * trial that fails, as one whose loss is no number, is kept with its reason and ends nothing; it is tried again next time.
- * Stop, or an abort of `signal`, ends the sweep early: its result holds the trials that are done.
+ * known again by its model, method, settings, data, seed, evaluation and versions. Of a measure, its name and its source text
+ * are known, and not the values of variables that it uses: give it another name when those change. A trial that fails, as one
+ * whose loss is no number, is kept with its reason and ends nothing; it is tried again next time. Stop, or an abort of
+ * `signal`, ends the sweep early: its result holds the trials that are done.
+ *
+ * With `on`, workers do the trials, on this computer or others; numbers are the same on processors of the same kind. What is
+ * done while nobody waits for it stays in Redis for a week, where the next call with the same arguments finds it. Functions
+ * cannot travel, so measures, rewards and methods of your own are for sweeps here. A worker that ends in the midst of a trial,
+ * even Redis, costs time and no trial.
  *
  * @example
  *   await sweep(base, { method: lora, grid: { rank: [1, 8, 64], learningRate: [1e-4, 1e-3] }, seeds: 3, data, steps: 100 });
  *   await sweep(base, { method: { lora, dora, full }, grid: { learningRate: [1e-4, 1e-3] }, seeds: 3, data, steps: 100 });
+ * @example await sweep(base, { method: lora, grid: { rank: [1, 8, 64] }, seeds: 3, data, steps: 1000, on: "redis://localhost:6379" });
  * @throws before anything is trained, for an axis that is empty or that nothing heeds, for an option that is fixed and an
- *   axis as well, for settings that a method or `train` refuses (names the point), for no data and no steps
+ *   axis as well, for settings that a method or `train` refuses (names the point), for no data and no steps; with
+ *   `on`, for what cannot travel, when no Redis answers, and when the workers there have other versions
  */
 export async function sweep<const G extends Axes = Record<never, never>, Datum = Example>(
   base: LanguageModel,
@@ -73,23 +83,29 @@ export async function sweep<const G extends Axes = Record<never, never>, Datum =
   const failures = new Map<string, string>();
 
   const missing = trials.filter(({ key }) => !done.has(key));
-  const attempt = async ({ key, student, options, seed }: Trial): Promise<void> => {
+  const attempt = async (trial: Trial): Promise<void> => {
     try {
-      const run = await train(student(), {
-        ...options,
-        seed,
-        signal,
-        display: false,
-        record: { sweep: id, trial: key },
-      });
-      if (run.status === "finished") done.set(key, run);
+      const run = await perform(trial, id, { signal });
+      if (run.status === "finished") done.set(trial.key, run);
     } catch (error) {
-      failures.set(key, error instanceof Error ? error.message : String(error));
+      failures.set(trial.key, error instanceof Error ? error.message : String(error));
     }
   };
+  const finished = options.on === undefined ? here() : there(options.on);
+  function here(): AsyncGenerator<Trial> {
+    return pool(missing, attempt, { workers: options.workers, device: options.engine?.device, signal });
+  }
+  async function* there(url: string): AsyncGenerator<Trial> {
+    const { elsewhere } = require("./submit") as typeof import("./submit"); // BullMQ is for those alone who use it
+    yield* elsewhere(missing, {
+      ...{ url, sweep: id, base, signal, display: options.display !== false },
+      done({ key }, outcome) {
+        if (typeof outcome === "string") failures.set(key, outcome);
+        else done.set(key, outcome);
+      },
+    });
+  }
   const known = trials.length - missing.length;
-  const { device } = options.engine ?? {};
-  const finished = pool(missing, attempt, { workers: options.workers, device, signal });
   const label = known > 0 ? `sweep, after ${known} known` : "sweep";
   for await (const _ of options.display === false ? finished : shown(finished, missing.length, label));
 
@@ -102,96 +118,4 @@ export async function sweep<const G extends Axes = Record<never, never>, Datum =
     else if (failures.has(key)) some.failures.push({ seed, reason: failures.get(key)! });
   }
   return new Sweep(id, Object.keys(options.grid ?? {}), [...byCell.values()], trials.length);
-}
-
-/** One cell with one seed. */
-interface Trial {
-  /** A hash of all that decides its numbers. */
-  key: string;
-  cell: Cell;
-  seed: number;
-  /** Makes the model to train; only when it is its turn, since a copy of all weights may come with it. */
-  student(): LanguageModel;
-  options: TrainOptions<any>;
-}
-
-/** All trials, seed by seed: what is there after an interruption is of the whole grid. */
-function prepare<G extends Axes, Datum>(base: LanguageModel, options: SweepOptions<G, Datum>): Trial[] {
-  const { method, grid = {} as G, seeds = 1, workers, display: _display, ...rest } = options;
-  const methods = named(method);
-  const list = typeof seeds === "number" ? Array.from({ length: seeds }, (_, i) => i) : [...seeds];
-  if (list.length === 0 || !list.every(Number.isInteger) || new Set(list).size < list.length) {
-    throw new Error(
-      `sweep: seeds must be a whole number from 1, or a list of different ones; got ${JSON.stringify(seeds)}.`,
-    );
-  }
-  if (workers !== undefined && !(Number.isInteger(workers) && workers >= 1))
-    throw new Error(`sweep: workers must be a whole number from 1, got ${workers}.`);
-  const both = Object.keys(grid).find((axis) => (rest as Record<string, unknown>)[axis] !== undefined);
-  if (both !== undefined)
-    throw new Error(`sweep: ${both} is given as an option and as an axis of the grid; leave one out.`);
-  const forbidden = ["data", "evaluate", "engine", "signal", "seed", "seeds"].find((name) => name in grid);
-  if (forbidden !== undefined) {
-    const how = forbidden.startsWith("seed") ? "Give seeds beside the grid." : "Make a sweep for each.";
-    throw new Error(`sweep: ${forbidden} cannot be an axis of the grid. ${how}`);
-  }
-  if (!Array.isArray(rest.data) || rest.data.length === 0)
-    throw new Error("sweep: the training data is empty: expected a list of examples as data.");
-  if (rest.steps === undefined && !("steps" in grid))
-    throw new Error("sweep: expected steps, how many each trial takes, or an axis of that name.");
-  const plain = base.detach(); // adapters do not add up: a trial has its own alone
-  const prepared = cells(methods, grid as G);
-  const onCpu = chosenDevice(options.engine?.device) === "cpu";
-  return list.flatMap((seed) =>
-    prepared.map((cell): Trial => {
-      const { made, method, point } = cell;
-      const ofTraining = Object.entries(point).filter(([axis]) => TRAINING_AXES.includes(axis as Axis));
-      const own = {
-        ...rest,
-        ...Object.fromEntries(ofTraining),
-        engine: { ...rest.engine, ...(onCpu && { threads: 1 }) },
-      } as unknown as TrainOptions<any>;
-      const student = () => plain.attach(made, { seed });
-      try {
-        return { key: keyOf(student(), { ...own, seed }), cell, seed, student, options: own };
-      } catch (error) {
-        const where = [method, inWords(point)].filter(Boolean).join(", ");
-        throw new Error(`sweep: at ${where}: ${(error as Error).message}`);
-      }
-    }),
-  );
-}
-
-/** A single method goes without a name here, and gets the one that it has itself. */
-function named<P>(
-  method: MethodOf<P> | Readonly<Record<string, MethodOf<P>>>,
-): Readonly<Record<string, MethodOf<P>>> {
-  if (typeof method === "function") return { "": method };
-  if (typeof method === "object" && method !== null) {
-    if (typeof method.bind === "function") return { "": method as MethodOf<P> };
-    if (Object.keys(method).length > 0) return method as Readonly<Record<string, MethodOf<P>>>;
-  }
-  throw new Error(
-    "sweep: expected a method: lora, lora({ rank: 8 }), ({ rank }) => lora({ rank }), or several by name.",
-  );
-}
-
-/** A hash of all that decides what a trial comes to. @throws for settings out of range, for data without JSON */
-function keyOf(student: LanguageModel, options: TrainOptions<any>): string {
-  const objective = objectiveOf(options);
-  const { display: _display, ...settings } = complete(student, options, objective);
-  const { notes: _notes, device, ...origin } = originOf(student, options, 0);
-  const { engine } = options;
-  if (origin.data === undefined)
-    throw new Error("the data cannot be written as JSON, so the trial could not be known again.");
-  return hashOf({
-    ...origin,
-    // Where the adapter starts: its seed, and what an initialisation has computed.
-    start: hashOf(student.adapter!.parameters.flat),
-    settings,
-    objective: { name: objective.name, settings: objective.settings },
-    device: device.name,
-    engine: { threads: engine?.threads, session: engine?.session },
-    ofSft: [options.completionOnly, options.packing, options.sequenceLength],
-  })!;
 }

@@ -77,7 +77,7 @@ export function originOf<Datum>(
       cpu: cpus()[0]?.model.trim() ?? "unknown",
       cores: availableParallelism(),
     },
-    versions: { loralab: packageVersion(), node: process.versions.node, onnxruntime: runtimeVersion() },
+    versions: versions(),
     notes: typeof record === "object" ? record : {},
   };
 }
@@ -90,6 +90,13 @@ export function identify(reward: object): { name: string; hash?: string } {
   }
   return { name: (reward as { name?: string }).name || "reward", hash: hashOf(reward) };
 }
+
+/** Of loralab, Node and ONNX Runtime. */
+export const versions = (): Record<string, string> => ({
+  loralab: packageVersion(),
+  node: process.versions.node,
+  onnxruntime: runtimeVersion(),
+});
 
 /** Half of a SHA-256: enough to tell anything apart that a laboratory makes. */
 const shortened = (hash: Hash): string => hash.digest("hex").slice(0, 32);

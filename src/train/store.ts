@@ -11,7 +11,15 @@
  * goes wrong in writing is said once and ends no training. Trained weights are not kept: `saveAdapter` is for those that
  * are wanted.
  */
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { type Origin, plain } from "./origin";
@@ -77,7 +85,7 @@ export function beginRecord(run: Run): Recorder | undefined {
     if (isOver || lines.length === 0) return;
     try {
       // At once: a few kilobytes twice a second take less than the bookkeeping of doing it later, and outlive a crash.
-      appendFileSync(path, lines.map((line) => `${JSON.stringify(plain(line))}\n`).join(""), { flag });
+      appendFileSync(path, textOf(lines), { flag });
     } catch (error) {
       isOver = true;
       report(folder, error);
@@ -88,11 +96,7 @@ export function beginRecord(run: Run): Recorder | undefined {
     const evaluations = run.evaluations.slice(written.evaluations);
     written.steps += steps.length;
     written.evaluations += evaluations.length;
-    write([
-      ...steps.map((step): Line => ({ type: "step", ...step })),
-      ...evaluations.map((evaluation): Line => ({ type: "evaluation", ...evaluation })),
-      ...more,
-    ]);
+    write([...linesOf(steps, evaluations), ...more]);
     next = performance.now() + PAUSE;
   };
 
@@ -103,20 +107,62 @@ export function beginRecord(run: Run): Recorder | undefined {
     isOver = true;
     report(folder, error);
   }
-  const { id, origin, settings, panels } = run;
-  const who = { pid: process.pid, host: hostname() };
-  const time = run.time.toISOString();
-  write([{ type: "run", format: FORMAT, id, time, origin, settings, panels, process: who }], "ax");
+  write([headOf(run)], "ax");
   return {
     update() {
       if (performance.now() >= next) writeNew();
     },
     end() {
-      const { status, error, epoch, compileMilliseconds } = run;
-      writeNew({ type: "end", status, ...(error !== undefined && { error }), epoch, compileMilliseconds });
+      writeNew(endOf(run));
       live.delete(run.id);
     },
   };
+}
+
+const textOf = (lines: readonly Line[]): string =>
+  lines.map((line) => `${JSON.stringify(plain(line))}\n`).join("");
+
+const headOf = ({ id, time, origin, settings, panels }: Run): Line => ({
+  ...{ type: "run", format: FORMAT, id, time: time.toISOString(), origin, settings, panels },
+  process: { pid: process.pid, host: hostname() },
+});
+
+const linesOf = (steps: readonly StepRecord[], evaluations: readonly EvaluationRecord[]): Line[] => [
+  ...steps.map((step): Line => ({ type: "step", ...step })),
+  ...evaluations.map((evaluation): Line => ({ type: "evaluation", ...evaluation })),
+];
+
+const endOf = ({ status, error, epoch, compileMilliseconds }: Run): Line => ({
+  ...{ type: "end", status, ...(error !== undefined && { error }), epoch, compileMilliseconds },
+});
+
+/** A run as its file has it, to be taken to another process. One that goes on has no end yet. */
+export function writeRun(run: Run): string {
+  const end = run.status === "running" ? [] : [endOf(run)];
+  return textOf([headOf(run), ...linesOf(run.steps, run.evaluations), ...end]);
+}
+
+/**
+ * Keeps a finished run that another process has recorded, as its text says, under the same id; taken twice, it is there once.
+ * @throws for a text that is no run
+ */
+export function keepRun(text: string): Run {
+  const run = parseRun(text);
+  if (!run) throw new Error("keepRun: the text is no recorded run: its first line is none.");
+  const folder = runsFolder();
+  if (!folder) return run;
+  const path = join(folder, fileName(run));
+  try {
+    mkdirSync(folder, { recursive: true });
+    if (existsSync(path)) return run;
+    // Renamed when it is whole: a process that is killed here leaves no half of a run.
+    const unfinished = `${path}.${process.pid}`;
+    writeFileSync(unfinished, text);
+    renameSync(unfinished, path);
+  } catch (error) {
+    report(folder, error);
+  }
+  return run;
 }
 
 function report(folder: string, error: unknown): void {
@@ -181,6 +227,11 @@ function readRun(path: string): Run | undefined {
   } catch {
     return undefined;
   }
+  return parseRun(text);
+}
+
+/** Undefined for a text that is no run. */
+export function parseRun(text: string): Run | undefined {
   const lines = text.split("\n").map(parsed);
   const head = lines[0];
   if (head?.type !== "run" || head.format !== FORMAT) return undefined;

@@ -25,7 +25,7 @@ export function sft({
 }: SftSettings = {}): Objective<Example> {
   return {
     name: "sft",
-    settings: { completionOnly, packing },
+    settings: { completionOnly, packing, ...(sequenceLength !== undefined && { sequenceLength }) },
     learningRate: { adapter: 1e-3, full: 1e-4 },
     panels: [],
     async prepare(model, data, { batchSize, seed, engine }) {
