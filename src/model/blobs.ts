@@ -1,9 +1,9 @@
 /**
  * Contents of the hub's files in the cache, each under its hash: half a file is gone on with, a whole one is checked.
  *
- * What has arrived of a file is in HASH.incomplete. Who fetches it takes that over under a name of its own, so that two
- * processes never write to the same file, and gives it back when it cannot finish; from a process that is no more it is
- * taken as well.
+ * What has arrived of a file is in HASH.left.incomplete. Who fetches it takes that over under a name with its process id,
+ * so that two processes never write to the same file, and leaves it when it cannot finish; from a process that is no more
+ * it is taken as well. What huggingface_hub is writing has other names.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -52,7 +52,7 @@ export async function fetchBlob(blobs: string, file: RemoteFile, source: Source)
     }
     await rename(part, join(blobs, file.hash));
   } catch (error) {
-    await rename(part, join(blobs, `${file.hash}.incomplete`)).catch(() => undefined);
+    await rename(part, join(blobs, `${file.hash}.left.incomplete`)).catch(() => undefined);
     throw error;
   } finally {
     ours.delete(part);
@@ -79,10 +79,10 @@ async function takeOver(blobs: string, { hash }: RemoteFile): Promise<string> {
   const part = join(blobs, `${hash}.${process.pid}-${randomBytes(4).toString("hex")}.incomplete`);
   ours.add(part);
   for (const name of await readdir(blobs)) {
-    if (!name.startsWith(`${hash}.`) || !name.endsWith(".incomplete")) continue;
+    const writer = name.match(new RegExp(`^${hash}\\.(left|\\d+)(-\\w+)?\\.incomplete$`))?.[1];
     const left = join(blobs, name);
-    const writer = Number(name.match(/\.(\d+)-\w+\.incomplete$/)?.[1] ?? 0);
-    if (ours.has(left) || (writer !== process.pid && writer > 0 && isAlive(writer))) continue;
+    if (!writer || ours.has(left)) continue;
+    if (writer !== "left" && Number(writer) !== process.pid && isAlive(Number(writer))) continue;
     // When somebody else has taken it in the meantime there is none.
     if (
       await rename(left, part).then(

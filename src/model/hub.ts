@@ -42,7 +42,7 @@ export async function fetchModel(name: string, revision = "main"): Promise<strin
   const folder = join(hub().getHFHubCachePath(), hub().getRepoFolderName(repo));
   const cached = await cachedSnapshot(folder, revision);
   // What a commit holds does not change.
-  if (cached?.endsWith(revision)) return cached;
+  if (cached && COMMIT.test(revision)) return cached;
   if (isOn("HF_HUB_OFFLINE")) {
     if (cached) return cached;
     throw new Error(

@@ -429,9 +429,10 @@ export interface LoadOptions {
 
 /**
  * Reads a model: the name of one that comes with loralab ("small", "nano"), a folder in Hugging Face's layout, or the
- * name of one on the Hugging Face hub, "HuggingFaceTB/SmolLM2-135M", which is fetched on first use (see `fetchModel`).
- * Also makes tfjs's fastest eager backend current, for what cells do with its tensors.
- * @throws naming what is missing or does not fit; of the hub what `fetchModel` throws
+ * name of one on the Hugging Face hub, "HuggingFaceTB/SmolLM2-135M". That is fetched on first use, into the cache that
+ * transformers has (`HF_HOME`), with the token in `HF_TOKEN` or where "hf auth login" leaves it; `HF_HUB_OFFLINE=1` asks
+ * the cache only. Also makes tfjs's fastest eager backend current, for what cells do with its tensors.
+ * @throws naming what is missing or does not fit; for a model that cannot be fetched, with what to do
  */
 export async function loadModel(
   nameOrPath: string,

@@ -165,10 +165,13 @@ describe("a download", () => {
 
   it("leaves alone what a running process is writing", async () => {
     fs.mkdirSync(inCache("blobs"), { recursive: true });
-    const theirs = inCache("blobs", `${sha256(weights)}.${process.ppid}-0a1b2c3d.incomplete`);
-    fs.writeFileSync(theirs, weights.subarray(0, 1000));
+    // Ours elsewhere, and huggingface_hub.
+    const theirs = [`.${process.ppid}-0a1b2c3d.incomplete`, ".incomplete"].map((end) =>
+      inCache("blobs", sha256(weights) + end),
+    );
+    for (const path of theirs) fs.writeFileSync(path, weights.subarray(0, 1000));
     await loadModel(NAME);
-    assert.equal(fs.statSync(theirs).size, 1000);
+    for (const path of theirs) assert.equal(fs.statSync(path).size, 1000);
   });
 
   it("stops with the cell, and keeps what has come", async () => {
@@ -184,7 +187,7 @@ describe("a download", () => {
     await assert.rejects(loadModel(NAME), { name: "AbortError" });
     stop();
     const [part] = blobs().filter((name) => name.endsWith(".incomplete"));
-    assert.equal(part, `${sha256(weights)}.incomplete`);
+    assert.equal(part, `${sha256(weights)}.left.incomplete`);
     delete (globalThis as any)[Symbol.for("Jupyter.signal")];
     const [download] = await followed(() => loadModel(NAME));
     assert.ok(download!.resumed > 0);
@@ -203,7 +206,10 @@ describe("a download", () => {
 
   it("starts again when what an earlier one left is of another file", async () => {
     fs.mkdirSync(inCache("blobs"), { recursive: true });
-    fs.writeFileSync(inCache("blobs", `${sha256(weights)}.incomplete`), Buffer.alloc(weights.length + 1));
+    fs.writeFileSync(
+      inCache("blobs", `${sha256(weights)}.left.incomplete`),
+      Buffer.alloc(weights.length + 1),
+    );
     await loadModel(NAME);
   });
 
