@@ -44,7 +44,9 @@ export async function exportRecipe(run: Run, folder: string, options: RecipeOpti
   const { base = BASE, ...material } = options;
   const { model, adapter, data, heldOut, reward } = gather(run, material);
   const objective = checkPortable(run, adapter);
-  quantizationOf(model); // for its error, before anything is written
+  // For their errors, before anything is written.
+  quantizationOf(model);
+  checkAlike(objective, [...data, ...(heldOut ?? [])]);
   const place = (...names: string[]) => join(folder, ...names);
   const project = join(packageRoot(), "src", "recipe", "project");
 
@@ -96,6 +98,17 @@ function portable(objective: ObjectiveName, example: unknown): unknown {
   const turns = (words: unknown) =>
     typeof words === "string" ? [{ role: "assistant", content: words }] : (words as Message[]);
   return { prompt, chosen: turns(chosen), rejected: turns(rejected) };
+}
+
+/** @throws for prompts of both kinds: a column of TRL's data holds texts or conversations */
+function checkAlike(objective: ObjectiveName, examples: readonly unknown[]): void {
+  if (objective === "sft") return;
+  const texts = examples.filter((example) => typeof (example as Pair).prompt === "string").length;
+  if (texts === 0 || texts === examples.length) return;
+  throw new Error(
+    `exportRecipe: ${texts} of ${examples.length} prompts are texts, the others conversations; TRL's ${objective} takes ` +
+      "data of one kind.",
+  );
 }
 
 /** Texts that TRL, which cuts prompt and completion into tokens together, cuts otherwise than one after the other. */

@@ -29,7 +29,8 @@ const PACE = /^(step|epoch|total_flos|num_tokens|step_time)$|runtime|_per_second
 /**
  * Reads the results of a recipe that was trained. The run is like one of `train`, so `.curves` and `compare` take it; time
  * per step is the mean, since the Trainer's log has no other. With a base also the model with the trained adapter in use.
- * @param base the recipe's, or whatever \`--model\` was
+ * @param folder of the recipe, or the one that `train.py --output` was told
+ * @param base the recipe's, or whatever `--model` was
  * @throws when the recipe has not been trained, and when the adapter does not fit the base
  */
 export function importRun(folder: string): Promise<{ run: Run }>;
@@ -38,7 +39,7 @@ export async function importRun(
   folder: string,
   base?: LanguageModel,
 ): Promise<{ run: Run; student?: LanguageModel }> {
-  const output = join(folder, "output");
+  const output = existsSync(join(folder, "about.json")) ? folder : join(folder, "output");
   for (const file of ["trainer_state.json", "about.json"]) {
     if (!existsSync(join(output, file))) {
       throw new Error(
@@ -46,7 +47,7 @@ export async function importRun(
       );
     }
   }
-  const configuration = await readJson(join(folder, "config.json"));
+  const configuration = await readJson(join(output, "config.json"));
   const state = parseState(await readFile(join(output, "trainer_state.json"), "utf8"));
   const about = (await readJson(join(output, "about.json"))) as unknown as About;
   const run = runOf(configuration.run as Recorded, state, about);

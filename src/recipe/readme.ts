@@ -35,7 +35,7 @@ processes share it.
 The results are in \`output\`: ${configuration.adapter ? "the adapter in PEFT's files" : "the model"} and the log. In the notebook:
 
 \`\`\`ts
-const { run, student } = await importRun("${"path/of/this/folder"}", base);
+const { run, student } = await importRun("path/of/this/folder", base);
 compare({ here: mine, there: run });
 \`\`\`
 

@@ -7,6 +7,7 @@ import argparse
 import json
 import math
 import os
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 
@@ -171,6 +172,7 @@ def finish(trainer, args):
             "quantized": args.qlora,
             "versions": {name: version(name) for name in ("torch", "transformers", "peft", "trl", "accelerate")},
         }
+        shutil.copy(HERE / "config.json", output)
         (output / "about.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
 
 
