@@ -12,7 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from accelerate import PartialState
 from datasets import Dataset
 from peft import PeftModel, get_peft_config, get_peft_model
 from torch.optim.lr_scheduler import LambdaLR
@@ -20,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 HERE = Path(__file__).parent
 config = json.loads((HERE / "config.json").read_text(encoding="utf-8"))
+PROCESSES, LOCAL_RANK = (int(os.environ.get(name, default)) for name, default in (("WORLD_SIZE", 1), ("LOCAL_RANK", 0)))
 IS_FSDP = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
 
 
@@ -58,7 +58,7 @@ def load(args):
             **(config["quantization"] or {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}),
         )
         if not IS_FSDP:
-            settings["device_map"] = {"": PartialState().device}
+            settings["device_map"] = {"": LOCAL_RANK}
     model = AutoModelForCausalLM.from_pretrained(name, **settings)
     tokenizer = AutoTokenizer.from_pretrained(name)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
@@ -87,13 +87,12 @@ def held_out():
 
 def trainer_arguments(args):
     """The run's, its rows of a step spread over the processes. Without shuffling, all of them together see the same rows."""
-    processes = PartialState().num_processes
     rows = config["rows_per_step"]
-    per_device = args.per_device or max(1, config["rows_at_once"] // processes)
-    accumulate, rest = divmod(rows, per_device * processes)
+    per_device = args.per_device or max(1, config["rows_at_once"] // PROCESSES)
+    accumulate, rest = divmod(rows, per_device * PROCESSES)
     if rest:
         raise SystemExit(
-            f"A step has {rows} rows, which {processes} processes with {per_device} each cannot share evenly: "
+            f"A step has {rows} rows, which {PROCESSES} processes with {per_device} each cannot share evenly: "
             "choose another number of processes or --per-device."
         )
     half = args.bf16 or args.qlora
