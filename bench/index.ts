@@ -10,6 +10,7 @@ import { memoryBench } from "./memory";
 import { methodsBench } from "./methods";
 import { objectivesBench } from "./objectives";
 import { stepBench } from "./step";
+import { sweepBench } from "./sweep";
 
 const BENCHES: Record<string, () => Promise<Record<string, unknown>>> = {
   step: stepBench,
@@ -20,6 +21,7 @@ const BENCHES: Record<string, () => Promise<Record<string, unknown>>> = {
   "kernel-soak": kernelSoak,
   methods: methodsBench,
   lab: labBench,
+  sweep: sweepBench,
 };
 
 async function main(): Promise<void> {

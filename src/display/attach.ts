@@ -25,7 +25,7 @@ import type { Figure } from "./figure";
 import { forgettingCurves } from "./forgetting";
 import { generationBundle } from "./generation";
 import { intruderBundle, intruderFigure, intruderMap } from "./intruders";
-import { showRunsLive } from "./live";
+import { showRunsLive, showSweepsLive } from "./live";
 import { measurementBundle, measurementFigure } from "./memory-measurement";
 import { modelCard } from "./model-card";
 import { outputErrorCurves, outputErrorTable } from "./output-errors";
@@ -165,6 +165,7 @@ Sweep.prototype.map = function (this: Sweep, measure, axes) {
   return sweepFigure(this, measure, axes);
 };
 showRunsLive();
+showSweepsLive();
 showDownloads();
 
 /** Gives objects of a class a property that is made when it is asked for. */

@@ -28,15 +28,19 @@ const HEIGHT = { loss: 267, panel: 147, gap: 46 };
  * rate and gradient norm on hover. The objective's metrics get panels below, those that belong together in one, as moving
  * averages with evaluations as dots; measures of the user's own get one panel.
  * @param points at most this many per curve; peaks are kept
+ * @param title in place of what the runs came to
  */
-export function curves(runs: Runs, { points = POINTS }: { points?: number } = {}): Figure {
+export function curves(
+  runs: Runs,
+  { points = POINTS, title: given }: { points?: number; title?: string } = {},
+): Figure {
   const named = name(runs);
   const single = named.length === 1;
   const panels = panelsOf(named.map(([, run]) => run));
   const all = named.map(([, run]) => run);
   const styles = all.map((_, i) => styleAmong(all, i));
   const series = named.map(([label, run], i) => seriesOf(run, label, styles[i], points, single, panels));
-  const title = single ? headline(named[0][1]) : lowest(named);
+  const title = given ?? (single ? headline(named[0][1]) : lowest(named));
   const height = HEIGHT.loss + panels.length * (HEIGHT.gap + HEIGHT.panel);
   const top = (i: number) => (height - HEIGHT.loss - i * (HEIGHT.gap + HEIGHT.panel) - HEIGHT.gap) / height;
   const axes = panels.map(({ title }, i) => [
@@ -59,9 +63,10 @@ export function curves(runs: Runs, { points = POINTS }: { points?: number } = {}
     legend: { orientation: "h", x: 0, y: panels.length > 1 ? -0.1 : -0.22, yanchor: "top" },
   };
   const traces = series.flatMap((one) => [...one.losses, ...one.below]);
-  const text = named
-    .map(([label, run]) => [...(single ? [] : [label]), sparkLine(run), headline(run)].join("\n"))
-    .join("\n\n");
+  const each = named.map(([label, run]) =>
+    [...(single ? [] : [label]), sparkLine(run), headline(run)].join("\n"),
+  );
+  const text = [...(given === undefined ? [] : [given]), ...each].join("\n\n");
   const picture = chart(
     series.flatMap((one) => one.lines),
     text,
@@ -72,7 +77,10 @@ export function curves(runs: Runs, { points = POINTS }: { points?: number } = {}
       ? html`<p>${headline(run)}</p>`
       : html`<p><span style="color:${styles[i].colour}">●</span> ${label}: ${headline(run)}</p>`,
   );
-  return new Figure(traces, layout, { text, html: html`<div class="loralab">${captions}${picture}</div>` });
+  return new Figure(traces, layout, {
+    text,
+    html: html`<div class="loralab">${given === undefined ? "" : html`<p>${given}</p>`}${captions}${picture}</div>`,
+  });
 }
 
 /** "dora ends lowest: training loss 0.071; highest is full with 0.089"; nothing before two of them have taken steps. */

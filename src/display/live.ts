@@ -1,5 +1,5 @@
 /**
- * Runs shown while they go on: in a notebook as a figure that is replaced in place, in a terminal as one line that
+ * Runs, and sweeps whose trials are done by workers, shown while they go on: in a notebook as a figure that is replaced in place, in a terminal as one line that
  * rewrites itself, elsewhere not at all.
  *
  * Showing is paid for by training, so its share is bounded: an update is followed by a pause of at least nineteen times
@@ -7,18 +7,20 @@
  * says so once and leaves the training alone.
  */
 import { randomUUID } from "node:crypto";
+import { type LiveSweep, observeSweeps } from "../runs/live";
 import { observeRuns } from "../train/observers";
 import type { Run } from "../train/run";
 import type { Displayable } from "./bundle";
 import { curves } from "./curves";
+import { liveSweepCurves } from "./live-sweep";
 import { headline } from "./run-words";
 
 /** The kernel's function of that name: shows a value; with an id that is on screen already, in its place. */
 export type Show = (value: Displayable, options: { id: string }) => unknown;
 
-interface Following {
-  step(run: Run): void;
-  end(run: Run): void | Promise<void>;
+interface Following<T = Run> {
+  step(what: T): void;
+  end(what: T): void | Promise<void>;
 }
 
 /** Points per curve; the whole curve is sent with each update. */
@@ -40,6 +42,18 @@ export function showRunsLive(): () => void {
   });
 }
 
+/** Follows every sweep whose trials are done by workers. In a terminal its bar is all there is. Returns how to stop that. */
+export function showSweepsLive(): () => void {
+  return observeSweeps({
+    begin(sweep) {
+      const { display } = globalThis as { display?: unknown };
+      return typeof display === "function"
+        ? followSweepInPlace(sweep, display as Show)
+        : { step() {}, end() {} };
+    },
+  });
+}
+
 /** Calls `update` as often as its cost allows. @param now milliseconds */
 export function paced(update: () => void, now: () => number): () => void {
   let next = -Infinity;
@@ -52,8 +66,20 @@ export function paced(update: () => void, now: () => number): () => void {
   };
 }
 
-export function followInPlace(run: Run, show: Show, now: () => number = () => performance.now()): Following {
-  const id = `run-${randomUUID()}`;
+/** @param now milliseconds */
+export const followInPlace = (run: Run, show: Show, now?: () => number): Following =>
+  inPlace(() => curves(run, { points: POINTS }), show, now);
+
+export const followSweepInPlace = (sweep: LiveSweep, show: Show, now?: () => number): Following<LiveSweep> =>
+  inPlace(() => liveSweepCurves(sweep, POINTS), show, now);
+
+/** @param draw undefined while there is nothing to be seen */
+function inPlace(
+  draw: () => Displayable | undefined,
+  show: Show,
+  now: () => number = () => performance.now(),
+): Following<unknown> {
+  const id = `live-${randomUUID()}`;
   let failed = false;
   // What `show` promised and has not kept yet: a front end that is behind is not given more.
   let pending: Promise<void> | undefined;
@@ -63,7 +89,8 @@ export function followInPlace(run: Run, show: Show, now: () => number = () => pe
   };
   const update = () => {
     try {
-      const shown = show(curves(run, { points: POINTS }), { id });
+      const drawn = draw();
+      const shown = drawn && show(drawn, { id });
       if (!(shown instanceof Promise)) return;
       pending = shown.catch(fail).finally(() => {
         pending = undefined;

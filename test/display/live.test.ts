@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { lora } from "../../src/adapters";
 import { DISPLAY, type Displayable } from "../../src/display";
 import { followInLine, followInPlace, type Show } from "../../src/display/live";
+import { liveSweepCurves } from "../../src/display/live-sweep";
 import { train } from "../../src/train/trainer";
 import { runOf, stepOf, tinyModel } from "./models";
 
@@ -150,5 +151,34 @@ describe("a run in a terminal", () => {
     following.step(run);
     following.end(run);
     assert.deepEqual(written, ["\r\x1b[2Kstep 1/4 · loss 2.0", "\r\x1b[2Kstep 1/4 · loss 2.0", "\n"]);
+  });
+});
+
+describe("a sweep whose trials run elsewhere", () => {
+  const sized = (rank: number, losses: number[], seed = 0, steps = losses.length) =>
+    runOf(tinyModel().attach(lora({ rank })), losses, { steps, seed });
+  const names = (figure: ReturnType<typeof liveSweepCurves>) =>
+    new Set(figure!.data.map(({ legendgroup }) => legendgroup));
+
+  it("is nothing to see before a trial has taken a step", () => {
+    const running = new Map([["a", sized(1, [], 0, 10)]]);
+    assert.equal(liveSweepCurves({ total: 3, finished: [], failed: 0, running }, 10), undefined);
+  });
+
+  it("shows those at work beside the lowest that is done, and tells how far it is", () => {
+    const running = new Map(
+      Array.from({ length: 9 }, (_, seed) => [`${seed}`, sized(4, [3, 2], seed, 10)] as const),
+    );
+    const finished = [sized(1, [3, 2]), sized(2, [3, 1])];
+    const few = liveSweepCurves({ total: 48, finished, failed: 1, running: new Map(), workers: 1 }, 10)!;
+    assert.deepEqual(names(few), new Set(["rank 2", "rank 1"]));
+    assert.match(
+      few[DISPLAY]()["text/plain"],
+      /^3 of 48 trials done, 1 failed, 1 worker; lowest training loss 1\.000 at rank 2\n/,
+    );
+    const many = liveSweepCurves({ total: 48, finished, failed: 0, running, workers: 9 }, 10)!;
+    assert.equal(names(many).size, 8);
+    assert.ok([...names(many)].some((name) => /^rank 2,/.test(String(name))));
+    assert.match(many[DISPLAY]()["text/plain"], /^2 of 48 trials done, 9 at work, 9 workers; lowest /);
   });
 });

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,7 +18,7 @@ import {
   qalora,
   vera,
 } from "../../src/adapters";
-import "../../src/display";
+import { DISPLAY, type Figure } from "../../src/display";
 import { type LanguageModel, loadModel, type Method, saveModel } from "../../src/model";
 import { type Sweep, type SweepOptions, sweep } from "../../src/runs";
 import { connect, openQueue, PREFIX, type Trials } from "../../src/runs/redis";
@@ -200,6 +202,51 @@ describe("sweeps on Redis", () => {
         assert.equal(missing, 0);
         assert.equal(begun(said).length, time);
       }
+    });
+  });
+
+  it("shows the curves of trials at work, and how far the sweep is", async () => {
+    const shown: { id: string; text: string; curves: number }[] = [];
+    const globals = globalThis as { display?: unknown };
+    globals.display = (figure: Figure, { id }: { id: string }) =>
+      shown.push({ id, text: figure[DISPLAY]()["text/plain"], curves: figure.data.length });
+    try {
+      await withWorker(() => recorded("shown", { steps: 500, seeds: 2, on: redis.url, display: undefined }));
+    } finally {
+      delete globals.display;
+    }
+    assert.equal(new Set(shown.map(({ id }) => id)).size, 1);
+    assert.ok(
+      shown.some(({ text, curves }) => /^. of 2 trials done, 1 at work, 1 worker/.test(text) && curves > 0),
+    );
+    assert.match(
+      shown.at(-1)!.text,
+      /^2 of 2 trials done, 1 worker; lowest training loss [\d.e-]+ at seed [01]\n/,
+    );
+  });
+
+  it("goes on after the process that submitted it was killed", async () => {
+    const options = { seeds: 3, steps: 50 };
+    const settings = JSON.stringify({ ...options, data: DATA, batchSize: 2, on: redis.url });
+    const child = spawn(
+      process.execPath,
+      ["--import", "tsx", join(__dirname, "submit.child.ts"), join(folder, "tiny"), settings],
+      {
+        env: { ...process.env, LORALAB_RUNS: join(folder, "killed") },
+        stdio: ["ignore", "ignore", "inherit"],
+      },
+    );
+    const ended = once(child, "exit");
+    await until(async () => (await queue.getWaitingCount()) === 3);
+    child.kill("SIGKILL");
+    await ended;
+    await withWorker(async (said) => {
+      await until(async () => (await queue.getCompletedCount()) === 3);
+      const result = await recorded("killed", { ...options, on: redis.url });
+      assert.equal(result.runs.length, 3);
+      assert.equal(loadRuns().length, 3);
+      assert.equal(begun(said).length, 3);
+      assert.deepEqual(numbers(result), numbers(await recorded("killed here", options)));
     });
   });
 

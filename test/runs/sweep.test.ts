@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +10,7 @@ import type { LanguageModel } from "../../src/model";
 import { type Sweep, sweep } from "../../src/runs";
 import { loadRuns, type TrainOptions } from "../../src/train";
 import { tinyModel } from "../train/tiny-model";
+import { KILLED } from "./killed";
 
 const DATA = [
   { prompt: "one and one?", completion: " two" },
@@ -114,6 +117,30 @@ describe("sweeps", () => {
     } finally {
       rmSync(another, { recursive: true, force: true });
     }
+  });
+
+  it("goes on after its process was killed, and has nothing done twice", async function () {
+    this.timeout(60_000);
+    const child = spawn(process.execPath, ["--import", "tsx", join(__dirname, "sweep.child.ts")], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const ended = once(child, "exit");
+    await once(child.stdout, "data");
+    child.kill("SIGKILL");
+    await ended;
+    const before = loadRuns();
+    const done = before.filter(({ status }) => status === "finished");
+    assert.ok(done.length > 0 && done.length < 8, `${done.length} of 8`);
+    assert.ok(before.every(({ status }) => status === "finished" || status === "interrupted"));
+    const result = await sweep(base, { ...KILLED, method: lora });
+    assert.equal(result.missing, 0);
+    const finished = loadRuns().filter(({ status }) => status === "finished");
+    assert.equal(finished.length, 8);
+    assert.equal(new Set(finished.map(({ origin }) => origin.notes.trial)).size, 8);
+    for (const { id } of done) assert.ok(result.runs.some((run) => run.id === id));
+    process.env.LORALAB_RUNS = join(folder, "in peace");
+    const peace = await sweep(base, { ...KILLED, method: lora });
+    assert.deepEqual(result.table.values, peace.table.values);
   });
 
   it("does a trial anew when anything that decides it is another", async () => {

@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { full, lora } from "../../src/adapters";
 import "../../src/display";
 import { loadRun, loadRuns, type TrainOptions, train } from "../../src/train";
+import { keepRun, writeRun } from "../../src/train/store";
 import { tinyModel } from "./tiny-model";
 
 const DATA = [
@@ -96,6 +97,22 @@ describe("the store of runs", () => {
     assert.equal(loadRun(ids[1]!.slice(0, 6)).id, ids[1]);
     assert.throws(() => loadRun("!"), new RegExp(`no run of .* begins with "!"; the newest are ${ids[2]}`));
     assert.throws(() => loadRun(""), /3 runs of .* begin with ""; they are /);
+  });
+
+  it("takes a run that was recorded elsewhere, once, under its own id", async () => {
+    const run = await trained({ evaluate: { every: 2, data: DATA } });
+    const text = writeRun(run);
+    assert.equal(text, readFileSync(fileOf(run.id), "utf8"));
+    process.env.LORALAB_RUNS = join(folder, "there");
+    for (const _ of [1, 2]) assert.equal(keepRun(text).id, run.id);
+    const [kept, ...others] = loadRuns();
+    assert.deepEqual(others, []);
+    assert.deepEqual(kept, loadRun(run.id));
+    assert.deepEqual([kept!.steps, kept!.evaluations], [run.steps, run.evaluations]);
+    assert.deepEqual([kept!.status, kept!.origin], ["finished", run.origin]);
+    assert.throws(() => keepRun("{}"), /the text is no recorded run/);
+    process.env.LORALAB_RUNS = "off";
+    assert.deepEqual(keepRun(text).losses, run.losses);
   });
 
   it("keeps what a killed process has done", async function () {
