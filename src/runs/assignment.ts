@@ -9,6 +9,7 @@
 import { adalora, dora, full, houlsby, lora, mixture, olora, pissa, qalora, vera } from "../adapters";
 import { chosenDevice } from "../engine";
 import type { Method } from "../model/adapter";
+import type { Prompt } from "../model/generate";
 import type { LanguageModel, ModelSource } from "../model/language-model";
 import { type QuantizationSettings, QuantizedWeight } from "../model/quantized";
 import type { Objective } from "../train/objective";
@@ -29,7 +30,7 @@ export interface Assignment {
   objective?: ByName;
   /** Other options of training. */
   options: Record<string, unknown>;
-  evaluate?: { every: number };
+  evaluate?: { every: number; prompts?: readonly Prompt[] };
   /** Hashes of the data to train on and of those held out. */
   data: string;
   heldOut?: string;
@@ -100,7 +101,7 @@ export function assign(
     method: { name: adapter.method, settings: adapter.settings },
     ...(objective && { objective: { name: objective.name, settings: objective.settings } }),
     options: { ...plain, engine: { ...plain.engine, device } },
-    ...(evaluate && { evaluate: { every: evaluate.every } }),
+    ...(evaluate && { evaluate: { every: evaluate.every, prompts: evaluate.prompts } }),
     data: packData(examples, data),
     ...(evaluate?.data && { heldOut: packData(evaluate.data, data) }),
   };

@@ -11,7 +11,7 @@ export { type SftSettings, sft } from "./objectives/sft";
 export { observeRuns } from "./observers";
 export type { OptimizerName } from "./optimizers";
 export type { Origin } from "./origin";
-export { type EvaluationRecord, Run, type RunStatus, type StepRecord } from "./run";
+export { type EvaluationRecord, Run, type RunStatus, type Sample, type StepRecord } from "./run";
 export { type ScheduleName, scheduleFactor } from "./schedule";
 export type { Measure, TrainOptions } from "./settings";
 export { loadRun, loadRuns } from "./store";

@@ -35,6 +35,8 @@ export interface Origin {
     data?: string;
     /** Measures by name, a hash of each one's source. */
     measures?: Record<string, string>;
+    /** A hash of the prompts that are continued. */
+    prompts?: string;
   };
   /** What judged completions: a function, with a hash of its source, or a model, with one of its weights. */
   reward?: { name: string; hash?: string };
@@ -69,6 +71,7 @@ export function originOf<Datum>(
         every: evaluate.every,
         ...(evaluate.data && { data: hashOf(evaluate.data) }),
         ...(measures.length > 0 && { measures: Object.fromEntries(measures) }),
+        ...(evaluate.prompts && { prompts: hashOf(evaluate.prompts) }),
       },
     }),
     ...(objective?.reward && { reward: identify(objective.reward) }),

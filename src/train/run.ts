@@ -3,6 +3,7 @@
  * that a run that is read from a file is the same as the live one.
  */
 import { randomInt } from "node:crypto";
+import type { Prompt } from "../model/generate";
 import type { Origin } from "./origin";
 
 /** One optimizer step. */
@@ -28,7 +29,15 @@ export interface EvaluationRecord {
   step: number;
   /** Value by name: "loss" for held-out data, others for measures of the user's own. */
   values: Record<string, number>;
+  /** How the model continued each of the prompts, where there were any. */
+  samples?: readonly Sample[];
   milliseconds: number;
+}
+
+/** What a model made of a prompt. */
+export interface Sample {
+  prompt: Prompt;
+  text: string;
 }
 
 /**
@@ -78,6 +87,13 @@ export class Run {
       ...(last.length > 0 && { [TRAINING]: last.reduce((sum, loss) => sum + loss, 0) / last.length }),
       ...Object.fromEntries(evaluated.map(([name, value]) => [name === "loss" ? HELD_OUT : name, value])),
     };
+  }
+
+  /** How the model continued the prompts of `evaluate` during training, by the step after which it did. */
+  get samples(): ({ step: number } & Sample)[] {
+    return this.evaluations.flatMap(({ step, samples = [] }) =>
+      samples.map((sample) => ({ step, ...sample })),
+    );
   }
 
   /** Training time without compiling and evaluating, in seconds. */

@@ -1,5 +1,6 @@
 /** What a training run can be told, the defaults of what it is not told, and what it refuses. */
 import type { TraceOptions } from "../engine";
+import type { Prompt } from "../model/generate";
 import type { LanguageModel } from "../model/language-model";
 import type { Example } from "./data";
 import type { Objective } from "./objective";
@@ -47,6 +48,8 @@ export interface TrainOptions<Datum = Example> extends SftSettings {
     data?: readonly Datum[];
     /** Other measures by name. They may generate; they must not train. */
     measures?: Record<string, Measure>;
+    /** Texts or conversations that the model then continues, greedily by up to 64 tokens, recorded as `run.samples`. */
+    prompts?: readonly Prompt[];
   };
   /** Saves the run to this folder every `every` steps, and when it finishes or is stopped. */
   checkpoint?: { folder: string; every?: number };

@@ -294,7 +294,14 @@ class Trainer<Datum> {
       const measured = await measure(this.model);
       Object.assign(values, typeof measured === "number" ? { [name]: measured } : measured);
     }
-    this.record.evaluations.push({ step: this.step, values, milliseconds: performance.now() - started });
+    const { prompts = [] } = evaluate;
+    const { signal } = new AbortController(); // Stop does not cut them short: what is recorded is whole
+    const made = prompts.length > 0 ? await this.model.generateBatch(prompts, { signal }) : [];
+    const samples = made.map(({ text }, i) => ({ prompt: prompts[i]!, text }));
+    const milliseconds = performance.now() - started;
+    this.record.evaluations.push({
+      ...{ step: this.step, values, ...(samples.length > 0 && { samples }), milliseconds },
+    });
   }
 
   private get parameters() {

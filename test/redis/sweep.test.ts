@@ -65,7 +65,10 @@ describe("sweeps on Redis", () => {
   };
   const begun = (said: string[]) => said.filter((line) => line.endsWith(": begun"));
   const numbers = ({ runs }: Sweep) =>
-    runs.map(({ losses, evaluations }) => [losses, evaluations.map(({ values }) => values)]);
+    runs.map(({ losses, evaluations }) => [
+      losses,
+      evaluations.map(({ values, samples }) => [values, samples]),
+    ]);
   const until = async (holds: () => unknown) => {
     while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
   };
@@ -88,7 +91,7 @@ describe("sweeps on Redis", () => {
 
   it("gives the numbers of a sweep here, of every method, objective and kind of setting, from a model in 4 bits too", async function () {
     this.timeout(120_000);
-    const evaluate = { every: 1, data: DATA.slice(1) };
+    const evaluate = { every: 1, data: DATA.slice(1), prompts: ["one and", "sky?"] };
     const methods: Record<string, Method> = {
       ...{
         full: full(),

@@ -151,6 +151,34 @@ describe("train", () => {
     assert.equal(run.evaluations[0]!.values.answer, run.origin.trainable);
   });
 
+  it("records how the model continued prompts at each evaluation, whole also where it is stopped then", async () => {
+    const prompts = ["sky?", "one and one?"];
+    const model = student();
+    const stop = new AbortController();
+    const halt = () => {
+      stop.abort();
+      return 0;
+    };
+    const before = await model.generateBatch(prompts);
+    const stopped = await train(
+      model,
+      options({ evaluate: { every: 6, prompts, measures: { halt } }, signal: stop.signal }),
+    );
+    assert.equal(stopped.status, "stopped");
+    assert.deepEqual(
+      stopped.samples,
+      before.map(({ text }, i) => ({ step: 0, prompt: prompts[i], text })),
+    );
+    const { samples, evaluations } = await train(model, options({ evaluate: { every: 6, prompts } }));
+    const after = await model.generateBatch(prompts);
+    assert.deepEqual(
+      samples.filter(({ step }) => step === 6).map(({ text }) => text),
+      after.map(({ text }) => text),
+    );
+    assert.equal(samples.length, 4);
+    assert.deepEqual(evaluations[0]!.values, {});
+  });
+
   it("stops within a step when its signal aborts, and keeps the weights", async () => {
     const controller = new AbortController();
     const model = student();
