@@ -42,11 +42,16 @@ export async function inTurns(
   return results;
 }
 
-/** The median over rounds of one contender's median time over another's in the same round. */
+/** One contender's median time over another's, round by round; none where one of them is absent. */
+export function ratios(results: Record<string, number[][]>, ours: string, theirs: string): number[] {
+  const [a, b] = [results[ours] ?? [], results[theirs] ?? []];
+  return b.length === 0 ? [] : a.map((round, i) => median(round) / median(b[i]!));
+}
+
+/** The median of these ratios. */
 export function ratio(results: Record<string, number[][]>, ours: string, theirs: string): number | null {
-  const [a, b] = [results[ours], results[theirs]];
-  if (!a?.length || !b?.length) return null;
-  return median(a.map((round, i) => median(round) / median(b[i]!)));
+  const all = ratios(results, ours, theirs);
+  return all.length > 0 ? median(all) : null;
 }
 
 export interface Peer {

@@ -6,12 +6,11 @@
 import { fork } from "node:child_process";
 import { join } from "node:path";
 import { adalora, dora, full, houlsby, lora, mixture, pissa, qalora, vera } from "../src/adapters";
-import { generator, sizeOf } from "../src/engine";
-import { parseConfig } from "../src/model/config";
-import { LanguageModel, loadModel } from "../src/model/language-model";
+import { sizeOf } from "../src/engine";
+import type { LanguageModel } from "../src/model/language-model";
 import { bytesHeld } from "../src/model/quantized";
-import { weightShapes } from "../src/model/transformer";
 import { inTurns, ratio } from "./measure";
+import { benchModel } from "./models";
 import { compiledStep } from "./training";
 
 /** A method is one line: how a base becomes a model that trains it. What AdaLoRA does after a step is not in the time. */
@@ -34,8 +33,8 @@ export const METHODS: Record<string, (base: LanguageModel) => LanguageModel> = {
 
 /** A base, and how often its steps are timed: rounds, and steps in a row in each. */
 const MODELS: Record<string, { load(): Promise<LanguageModel>; rounds: number; times: number }> = {
-  small: { load: () => loadModel("small"), rounds: 7, times: 3 },
-  "30M": { load: randomModel, rounds: 4, times: 1 },
+  small: { load: () => benchModel("small"), rounds: 7, times: 3 },
+  "30M": { load: () => benchModel("30M"), rounds: 4, times: 1 },
 };
 
 export interface Resources {
@@ -97,30 +96,4 @@ function inOwnProcess(model: string, method: string): Promise<Resources> {
       (code) => code !== 0 && reject(new Error(`${method} on ${model} ended with code ${code}`)),
     );
   });
-}
-
-async function randomModel(): Promise<LanguageModel> {
-  const config = parseConfig({
-    model_type: "llama",
-    vocab_size: 4096,
-    hidden_size: 512,
-    intermediate_size: 1408,
-    num_hidden_layers: 9,
-    num_attention_heads: 8,
-    num_key_value_heads: 8,
-    max_position_embeddings: 256,
-    rms_norm_eps: 1e-5,
-    rope_theta: 10000,
-    tie_word_embeddings: true,
-    eos_token_id: 0,
-  });
-  const random = generator(1);
-  const weights = new Map(
-    [...weightShapes(config)].map(([name, shape]) => {
-      const draw = name.includes("norm") ? () => 1 : () => (2 * random() - 1) / Math.sqrt(shape[1]!);
-      const data = Float32Array.from({ length: sizeOf(shape) }, draw);
-      return [name, { data, shape, dtype: "float32" as const }];
-    }),
-  );
-  return new LanguageModel({ name: "30M", config, weights });
 }

@@ -11,7 +11,7 @@ import { type LanguageModel, loadModel } from "../src/model/language-model";
 import { resolveModelFolder } from "../src/model/load";
 import { languageLoss } from "../src/train/language-loss";
 import { stepFunction } from "../src/train/step";
-import { inTurns, median, peer, ratio, type Timed, timed } from "./measure";
+import { inTurns, median, peer, ratio, ratios, type Timed, timed } from "./measure";
 import { compiledStep, inputs, SHAPE, UPDATE } from "./training";
 
 const MODEL = process.env.BENCH_MODEL ?? "small";
@@ -55,13 +55,11 @@ export async function stepBench(): Promise<Record<string, unknown>> {
   const results = await inTurns(contenders, { rounds: 5, times: 6 });
   peft?.close();
 
-  // Eager tfjs takes seconds a step: fewer rounds, each beside our own step again.
-  const node = await eagerResults("tensorflow", base, loraMethod, contenders.lora!, 5);
-  const wasm = await eagerResults("wasm", base, loraMethod, contenders.lora!, 2);
+  const eager = await eagerRatios(base, loraMethod, contenders.lora);
   const ms = (name: string) => (results[name] ? median(results[name].flat()) : null);
   return {
-    ratioTfjsWasm: ratio(wasm, "lora", "eager"),
-    ratioTfjsNode: ratio(node, "lora", "eager"),
+    ratioTfjsWasm: eager.wasm.length > 0 ? median(eager.wasm) : null,
+    ratioTfjsNode: eager.node.length > 0 ? median(eager.node) : null,
     ratioPeft: ratio(results, "lora", "peft"),
     ratioFullFT: ratio(results, "lora", "full"),
     ratioPeftFullFT: ratio(results, "full", "peftFull"),
@@ -71,6 +69,14 @@ export async function stepBench(): Promise<Record<string, unknown>> {
     peftLoraMs: ms("peft"),
     peftFullMs: ms("peftFull"),
   };
+}
+
+/** Our step's time over that of the same code on tfjs's own backends, by rounds; these take seconds a step, so rounds are few. */
+export async function eagerRatios(base: LanguageModel, method: Method, step?: Timed) {
+  const ours = step ?? (await compiledStep(base.attach(method))).step;
+  const of = async (backend: string, rounds: number) =>
+    ratios(await eagerResults(backend, base, method, ours, rounds), "lora", "eager");
+  return { node: await of("tensorflow", 5), wasm: await of("wasm", 2) };
 }
 
 async function eagerResults(

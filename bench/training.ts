@@ -1,23 +1,33 @@
 /** One training step on random tokens: what the benchmarks of steps and methods time. */
-import { generator, type TypedArray } from "../src/engine";
+import { generator, type TraceOptions, type TypedArray } from "../src/engine";
 import type { LanguageModel } from "../src/model/language-model";
 import { batch } from "../src/train/data";
-import { batchInputs, languageLoss } from "../src/train/language-loss";
+import { type BatchShape, batchInputs, languageLoss } from "../src/train/language-loss";
 import { adamw } from "../src/train/optimizers";
 import { stepProgram, updateInputs } from "../src/train/step";
 import { type Timed, timed } from "./measure";
 
 /** 8 × 128 tokens with every position supervised. */
-export const SHAPE = { rows: 8, length: 128, capacity: 1024, packed: false };
+export const SHAPE = supervised(8, 128);
+
+/** A batch of so many rows of so many tokens, with every position supervised. */
+export function supervised(rows: number, length: number): BatchShape {
+  return { rows, length, capacity: rows * length, packed: false };
+}
+
 export const UPDATE = { optimizer: adamw, settings: adamw.defaults, maxGradientNorm: 1 };
 
 /** Random tokens, with one step's learning-rate numbers and seed. */
-export function inputs(model: LanguageModel, random: () => number): Record<string, TypedArray> {
+export function inputs(
+  model: LanguageModel,
+  random: () => number,
+  { rows, length, capacity } = SHAPE,
+): Record<string, TypedArray> {
   const { vocabSize } = model.config;
-  const rows = Array.from({ length: SHAPE.rows }, () => [
-    { ids: Array.from({ length: SHAPE.length + 1 }, () => Math.floor(random() * vocabSize)), from: 0 },
+  const texts = Array.from({ length: rows }, () => [
+    { ids: Array.from({ length: length + 1 }, () => Math.floor(random() * vocabSize)), from: 0 },
   ]);
-  const made = batch(rows, SHAPE.length, SHAPE.capacity, false);
+  const made = batch(texts, length, capacity, false);
   return { ...batchInputs(made, made.count), ...updateInputs(UPDATE, 1, 1e-4), seed: Int32Array.of(1, 1) };
 }
 
@@ -28,9 +38,13 @@ export interface CompiledStep {
 }
 
 /** The compiled step of a model with an adapter in use: AdamW and clipping included. */
-export async function compiledStep(model: LanguageModel): Promise<CompiledStep> {
+export async function compiledStep(
+  model: LanguageModel,
+  shape: BatchShape = SHAPE,
+  options?: TraceOptions,
+): Promise<CompiledStep> {
   const start = performance.now();
-  const program = await stepProgram(model, languageLoss(model.config, SHAPE), UPDATE);
+  const program = await stepProgram(model, languageLoss(model.config, shape), UPDATE, options);
   const compileMilliseconds = performance.now() - start;
   const random = generator(1);
   const size = model.trainableCount;
@@ -40,7 +54,7 @@ export async function compiledStep(model: LanguageModel): Promise<CompiledStep> 
     second: new Float32Array(size),
   };
   const step = timed(async () => {
-    const { parameters, first, second } = await program.run({ ...inputs(model, random), ...state });
+    const { parameters, first, second } = await program.run({ ...inputs(model, random, shape), ...state });
     state = { parameters: parameters!.data, first: first!.data, second: second!.data };
   });
   return { step, compileMilliseconds, dispose: () => program.dispose() };

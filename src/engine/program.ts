@@ -34,6 +34,17 @@ export interface TraceOptions {
 
 const ARRAY = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
 
+/**
+ * How a provider is asked for, where its name alone gives a slower one. WebGPU's default rounds sizes of buffers up to a
+ * few and keeps all of them; programs here have static shapes, so buffers of the very sizes come back at each run.
+ */
+const PROVIDER: Partial<Record<Device, ort.InferenceSession.ExecutionProviderConfig>> = {
+  webgpu: {
+    name: "webgpu",
+    storageBufferCacheMode: "simple",
+  } as ort.InferenceSession.WebGpuExecutionProviderOption,
+};
+
 /** A compiled function of named arrays. Holds native memory until `dispose`. */
 export class Program {
   private closed = false;
@@ -109,7 +120,7 @@ export async function trace(
   const thread = device === "cpu" ? computeThread() : undefined;
   const threads = options.threads ?? (thread && 1);
   const session = await (thread ?? ort.InferenceSession).create(model, {
-    executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
+    executionProviders: device === "cpu" ? ["cpu"] : [PROVIDER[device] ?? device, "cpu"],
     ...(threads && { intraOpNumThreads: threads }),
     externalData,
     logSeverityLevel: 3,
