@@ -3,14 +3,18 @@
  * same run, so that a busy machine slows both.
  */
 import { generateBench } from "./generate";
+import { gpu } from "./gpu";
 import { kernelBench } from "./kernel";
 import { kernelSoak } from "./kernel-soak";
 import { labBench } from "./lab";
 import { memoryBench } from "./memory";
 import { methodsBench } from "./methods";
 import { objectivesBench } from "./objectives";
+import { machine, summary, write } from "./report";
+import { type Curve, scaling } from "./scaling";
 import { stepBench } from "./step";
 import { sweepBench } from "./sweep";
+import { type Row, targets } from "./targets";
 
 const BENCHES: Record<string, () => Promise<Record<string, unknown>>> = {
   step: stepBench,
@@ -22,13 +26,36 @@ const BENCHES: Record<string, () => Promise<Record<string, unknown>>> = {
   methods: methodsBench,
   lab: labBench,
   sweep: sweepBench,
+  targets: async () => {
+    const rows = await targets();
+    if (writes) write({ targets: { machine: machine(), rows } });
+    return asTable(rows);
+  },
+  gpu: async () => {
+    const rows = await gpu();
+    if (writes) write({ gpu: { machine: machine(process.env.BENCH_GPU ?? "a GPU"), rows } });
+    return asTable(rows);
+  },
+  scaling: async () => {
+    const curves = await scaling();
+    if (writes) write({ scaling: { machine: machine(), curves } });
+    const point = ({ x, measured, floor }: Curve["points"][number]) =>
+      `${Number(x.toPrecision(3))}: ${measured.toFixed(1)} (${floor.toFixed(1)})`;
+    return Object.fromEntries(curves.map(({ name, points }) => [name, points.map(point).join("  ")]));
+  },
 };
+
+/** Whether README.md beside this file is to be written anew. */
+const writes = process.argv.includes("--write");
+
+const asTable = (rows: readonly Row[]) =>
+  Object.fromEntries(rows.map((row) => [`${row.what}, against ${row.against}`, summary(row)]));
 
 async function main(): Promise<void> {
   const [name] = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
   const bench = BENCHES[name ?? ""];
   if (!bench) {
-    console.error(`usage: npm run bench -- (${Object.keys(BENCHES).join(" | ")}) [--json]`);
+    console.error(`usage: npm run bench -- (${Object.keys(BENCHES).join(" | ")}) [--json] [--write]`);
     process.exitCode = 2;
     return;
   }
@@ -43,8 +70,9 @@ function lines(results: Record<string, unknown>): string[] {
   const [, first] = rows[0]!;
   if (typeof first !== "object" || first === null)
     return rows.map(([key, value]) => `${key.padEnd(24)} ${format(value)}`);
+  const width = Math.max(24, ...rows.map(([name]) => name.length + 1));
   const line = (name: string, cells: string[]) =>
-    [name.padEnd(24), ...cells.map((cell) => cell.padStart(16))].join("");
+    [name.padEnd(width), ...cells.map((cell) => cell.padStart(16))].join("");
   return [
     line("", Object.keys(first)),
     ...rows.map(([name, parts]) => line(name, Object.values(parts as object).map(format))),
