@@ -53,7 +53,7 @@ export interface Submission {
  */
 export async function* elsewhere(trials: readonly Trial[], submission: Submission): AsyncGenerator<Trial> {
   const { url, sweep, base, signal, display, done } = submission;
-  if (trials.length === 0) return;
+  if (trials.length === 0 || signal?.aborted) return;
   const data = new Map<string, string>();
   const assignments = new Map(trials.map((trial) => [trial.key, assign(trial, sweep, base, data)]));
   const left = new Map(trials.map((trial) => [trial.key, trial]));

@@ -21,7 +21,7 @@ import {
 import { DISPLAY, type Figure } from "../../src/display";
 import { type LanguageModel, loadModel, type Method, saveModel } from "../../src/model";
 import { type Sweep, type SweepOptions, sweep } from "../../src/runs";
-import { connect, openQueue, PREFIX, type Trials } from "../../src/runs/redis";
+import { connect, openQueue, PREFIX, queueName, type Trials } from "../../src/runs/redis";
 import { work } from "../../src/runs/worker";
 import { dpo, grpo, loadRuns, rewardModel, sft } from "../../src/train";
 import { tinyModel } from "../train/tiny-model";
@@ -196,6 +196,33 @@ describe("sweeps on Redis", () => {
     assert.equal((await withWorker(() => sweeps)).runs[0]!.steps.length, 400);
   });
 
+  it("gives what a dead worker had to another one, which tells what is done already, and gives up after five deaths", async () => {
+    const local = await recorded("dead", { seeds: [0] });
+    const sweeps = recorded("of dead", { seeds: [0, 1], on: redis.url });
+    await until(async () => (await queue.getWaitingCount()) === 2);
+    const connection = await connect(redis.url);
+    const dead = new Worker(queueName(), () => new Promise(() => {}), {
+      ...{ connection, prefix: PREFIX, concurrency: 2 },
+      ...{ lockDuration: 500, skipLockRenewal: true, skipStalledCheck: true },
+    });
+    await until(async () => (await queue.getActiveCount()) === 2);
+    await dead.close(true);
+    const deadly = (await queue.getActive()).find(({ data }) => JSON.parse(data).seed === 1)!;
+    await connection.hset(queue.toKey(deadly.id!), "stc", "5");
+    connection.disconnect();
+    process.env.LORALAB_RUNS = join(folder, "dead"); // the worker's store, in which seed 0 is done
+    await withWorker(async (said) => {
+      const { cells } = await sweeps;
+      assert.deepEqual(
+        cells[0]!.runs.map(({ id }) => id),
+        local.runs.map(({ id }) => id),
+      );
+      assert.match(cells[0]!.failures[0]!.reason, /^6 workers ended while they had it/);
+      assert.ok(said.some((line) => line.endsWith(": done before, told now")));
+      assert.deepEqual(begun(said), []);
+    });
+  });
+
   it("tells why a trial failed, and tries it again in the next call", async () => {
     const wild = { steps: 30, maxGradientNorm: Infinity, grid: { learningRate: [1e30] }, on: redis.url };
     await withWorker(async (said) => {
@@ -214,7 +241,7 @@ describe("sweeps on Redis", () => {
     globals.display = (figure: Figure, { id }: { id: string }) =>
       shown.push({ id, text: figure[DISPLAY]()["text/plain"], curves: figure.data.length });
     try {
-      await withWorker(() => recorded("shown", { steps: 500, seeds: 2, on: redis.url, display: undefined }));
+      await withWorker(() => recorded("shown", { steps: 2000, seeds: 2, on: redis.url, display: undefined }));
     } finally {
       delete globals.display;
     }
