@@ -54,8 +54,8 @@ export async function compiledStep(
     second: new Float32Array(size),
   };
   const step = timed(async () => {
-    const { parameters, first, second } = await program.run({ ...inputs(model, random, shape), ...state });
-    state = { parameters: parameters!.data, first: first!.data, second: second!.data };
+    const { parameters } = await program.run({ ...inputs(model, random, shape), ...state });
+    state = { parameters: parameters!.data }; // the optimizer's vectors stay in the program
   });
   return { step, compileMilliseconds, dispose: () => program.dispose() };
 }

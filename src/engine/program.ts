@@ -7,6 +7,7 @@ import { record as recordGraph } from "./backend";
 import { chosenDevice, type Device } from "./device";
 import { type DType, sizeOf, type TypedArray } from "./graph";
 import { writeModel } from "./onnx";
+import { outputOf, State } from "./state";
 import { computeThread, type Session } from "./thread";
 
 /** A tensor in ordinary memory, row-major. bool is 0 or 1 in a Uint8Array. */
@@ -28,6 +29,11 @@ export interface TraceOptions {
   device?: Device;
   /** Threads of one operator on the CPU; by default one per physical core, and one where work is done side by side. */
   threads?: number;
+  /**
+   * Names that are inputs and outputs both, of one shape each. They are given to the first run, and kept from then on: on the
+   * device where it has a memory of its own, on the program's thread where it has one. No run returns them; `read` does.
+   */
+  state?: readonly string[];
   /** ONNX Runtime's own session options, over the ones chosen here. */
   session?: ort.InferenceSession.SessionOptions;
 }
@@ -48,18 +54,23 @@ const PROVIDER: Partial<Record<Device, ort.InferenceSession.ExecutionProviderCon
 /** A compiled function of named arrays. Holds native memory until `dispose`. */
 export class Program {
   private closed = false;
+  /** Whether there was a run, so that there is a state. */
+  private hasState = false;
   /** Settled when all runs that have begun are over. */
   private idle: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly session: Session,
     readonly inputs: Record<string, InputSpec>,
+    /** Those that `run` returns. */
     readonly outputs: string[],
     readonly device: Device,
+    private readonly state: readonly string[] = [],
   ) {}
 
   /**
-   * Runs once. Arrays are read in place and must not change before the promise resolves.
+   * Runs once. Arrays are read in place and must not change before the promise resolves. After the first run `state` may be
+   * left out; what is given replaces it.
    * @throws when an input is missing, unknown, or differs in length or type from what was traced
    */
   async run(inputs: Record<string, TypedArray>): Promise<Record<string, HostArray>> {
@@ -73,6 +84,7 @@ export class Program {
     const feeds: Record<string, ort.Tensor> = {};
     for (const [name, { shape, dtype }] of Object.entries(this.inputs)) {
       const data = inputs[name];
+      if (!data && this.hasState && this.state.includes(name)) continue;
       const want = `${ARRAY[dtype].name} of ${sizeOf(shape)} elements (shape [${shape}])`;
       if (!data) throw new Error(`Input "${name}" is missing: expected a ${want}.`);
       if (data.length !== sizeOf(shape) || data.constructor.name !== ARRAY[dtype].name) {
@@ -85,12 +97,25 @@ export class Program {
     const running = this.session.run(feeds);
     this.idle = Promise.allSettled([this.idle, running]).then(() => undefined);
     const results = await running;
+    this.hasState = true;
     const outputs: Record<string, HostArray> = {};
     for (const name of this.outputs) {
-      const { data, dims, type } = results[`${name}:out`]!;
+      const { data, dims, type } = results[outputOf(name)]!;
       outputs[name] = { data: data as TypedArray, shape: [...dims], dtype: type as DType };
     }
     return outputs;
+  }
+
+  /**
+   * What the last run has left in a state, as an array that nobody else changes.
+   * @throws before the first run, and for a name that is no state
+   */
+  async read(name: string): Promise<TypedArray> {
+    if (!this.state.includes(name))
+      throw new Error(`There is no state "${name}": this program's are ${this.state.join(", ") || "none"}.`);
+    if (!this.hasState || this.closed)
+      throw new Error(`The state "${name}" is there from the first run to dispose().`);
+    return this.session.read(name);
   }
 
   /** Frees the native memory, after the runs that have begun. */
@@ -119,14 +144,58 @@ export async function trace(
   const { model, externalData, outputs } = record(fn, inputs, device);
   const thread = device === "cpu" ? computeThread() : undefined;
   const threads = options.threads ?? (thread && 1);
-  const session = await (thread ?? ort.InferenceSession).create(model, {
+  const state = options.state ?? [];
+  const places = outputs.map((name) => [outputOf(name), state.includes(name) ? "gpu-buffer" : "cpu"]);
+  const sessionOptions: ort.InferenceSession.SessionOptions = {
     executionProviders: device === "cpu" ? ["cpu"] : [PROVIDER[device] ?? device, "cpu"],
     ...(threads && { intraOpNumThreads: threads }),
+    ...(device === "webgpu" && state.length > 0 && { preferredOutputLocation: Object.fromEntries(places) }),
     externalData,
     logSeverityLevel: 3,
     ...options.session,
+  };
+  const session = thread
+    ? await thread.create(model, sessionOptions, state)
+    : sessionHere(await ort.InferenceSession.create(model, sessionOptions), state, device);
+  return new Program(
+    session,
+    inputs,
+    outputs.filter((name) => !state.includes(name)),
+    device,
+    state,
+  );
+}
+
+/** A session of this thread, with its state. */
+function sessionHere(session: ort.InferenceSession, names: readonly string[], device: Device): Session {
+  const state = new State(names, (tensor) => download(tensor, device));
+  return {
+    run: async (feeds) => {
+      const results = { ...(await session.run(state.feeds(feeds))) };
+      state.keep(results);
+      return results;
+    },
+    read: (name) => state.read(name),
+    release: async () => {
+      state.dispose();
+      await session.release();
+    },
+  };
+}
+
+/** ONNX Runtime's binding hands tensors of a device on and does not read them; a program that passes one through does. */
+async function download(tensor: ort.Tensor, device: Device): Promise<TypedArray> {
+  const spec: InputSpec = { shape: [...tensor.dims], dtype: tensor.type as DType };
+  const { model, externalData } = record(({ x }) => ({ x: x! }), { x: spec }, device);
+  const session = await ort.InferenceSession.create(model, {
+    executionProviders: [PROVIDER[device] ?? device, "cpu"],
+    externalData,
+    logSeverityLevel: 3,
   });
-  return new Program(session, inputs, outputs, device);
+  const { [outputOf("x")]: result } = await session.run({ x: tensor });
+  const data = (result!.data as Float32Array).slice();
+  await session.release();
+  return data;
 }
 
 /**

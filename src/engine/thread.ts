@@ -9,7 +9,12 @@ import type * as ort from "onnxruntime-node";
 import type { TypedArray } from "./graph";
 
 /** What a program asks of ONNX Runtime, here or on another thread. */
-export type Session = Pick<ort.InferenceSession, "run" | "release">;
+export interface Session {
+  run(feeds: Record<string, ort.Tensor>): Promise<Record<string, ort.OnnxValue>>;
+  /** A value of the state that the last run has left. */
+  read(name: string): Promise<TypedArray>;
+  release(): Promise<void>;
+}
 
 /** A tensor on its way between threads. */
 export interface Parcel {
@@ -27,8 +32,9 @@ export interface Outcome {
 }
 
 export type Request =
-  | { create: Uint8Array; options: ort.InferenceSession.SessionOptions }
+  | { create: Uint8Array; options: ort.InferenceSession.SessionOptions; state: readonly string[] }
   | { run: number; feeds: Parcels }
+  | { read: string; of: number }
   | { release: number }
   | { releaseAll: true };
 
@@ -94,11 +100,15 @@ export class ComputeThread {
   }
 
   /** As `ort.InferenceSession.create`, of a model in memory; it and its constants are copied. */
-  async create(model: Uint8Array, options: ort.InferenceSession.SessionOptions): Promise<Session> {
+  async create(
+    model: Uint8Array,
+    options: ort.InferenceSession.SessionOptions,
+    state: readonly string[],
+  ): Promise<Session> {
     const copy = model.slice();
     const given = options.externalData as { path: string; data: Uint8Array }[];
     const externalData = given.map(({ path, data }) => ({ path, data: data.slice() }));
-    const session = await this.ask<number>({ create: copy, options: { ...options, externalData } }, [
+    const session = await this.ask<number>({ create: copy, options: { ...options, externalData }, state }, [
       copy,
       ...externalData.map(({ data }) => data),
     ]);
@@ -119,8 +129,9 @@ export class ComputeThread {
           arraysOf(parcels),
         );
         for (const [name, { data }] of Object.entries(back)) spare.set(name, data);
-        return results as unknown as ort.InferenceSession.OnnxValueMapType;
+        return results as unknown as Record<string, ort.OnnxValue>;
       },
+      read: (name) => this.ask<TypedArray>({ read: name, of: session }, []),
       release: async () => {
         this.spares.delete(spare);
         if (!this.ended) await this.ask({ release: session }, []);

@@ -88,6 +88,9 @@ function updateSpecs(size: number, { optimizer, settings }: UpdateSettings): Rec
   };
 }
 
+/** Names of the optimizer's vectors. */
+const stateOf = ({ optimizer, settings }: UpdateSettings): readonly string[] => optimizer.state(settings);
+
 /** The numbers of step t, as inputs of a program that updates. */
 export function updateInputs({ optimizer, settings }: UpdateSettings, t: number, learningRate: number) {
   const numbers = optimizer.numbers(t, learningRate, settings);
@@ -143,7 +146,7 @@ export function stepFunction(model: LanguageModel, of: Loss, settings: UpdateSet
   };
 }
 
-/** The same, compiled. */
+/** The same, compiled; the optimizer's vectors are its state. */
 export function stepProgram(
   model: LanguageModel,
   of: Loss,
@@ -151,7 +154,7 @@ export function stepProgram(
   options?: TraceOptions,
 ): Promise<Program> {
   const { fn, inputs } = stepFunction(model, of, settings);
-  return trace(fn, inputs, options);
+  return trace(fn, inputs, { ...options, state: stateOf(settings) });
 }
 
 /** Loss and gradient of one batch, added to an earlier gradient; `share` is the batch's part of the step. */
@@ -167,7 +170,7 @@ export function gradientProgram(model: LanguageModel, of: Loss, options?: TraceO
   );
 }
 
-/** The optimizer's step alone, for gradients accumulated over several batches. */
+/** The optimizer's step alone, for gradients accumulated over several batches; its vectors are the program's state. */
 export function updateProgram(
   model: LanguageModel,
   settings: UpdateSettings,
@@ -177,7 +180,7 @@ export function updateProgram(
   return trace(
     (x) => update(model, x.gradient as tf.Tensor1D, x, settings),
     { ...updateSpecs(size, settings), gradient: { shape: [size], dtype: "float32" } },
-    options,
+    { ...options, state: stateOf(settings) },
   );
 }
 

@@ -3,7 +3,7 @@
  * full fine-tuning included. Everything that is random follows from one seed, so a run can be repeated, and resumed as if
  * never stopped.
  */
-import { drawSeed, generator } from "../engine";
+import { drawSeed, generator, type Program } from "../engine";
 import type { Adapter, TrainingPart } from "../model/adapter";
 import { cellSignal } from "../model/generate";
 import type { LanguageModel } from "../model/language-model";
@@ -70,8 +70,8 @@ interface Outcome {
   gradientNorm: number;
   metrics: Record<string, number>;
   parameters: Float32Array;
-  /** The optimizer's state by name, and "gradient" where the method asks for it. */
-  state: Record<string, { data: unknown }>;
+  /** Where the method asks for it. */
+  gradient?: Float32Array;
 }
 
 /** Computes one step from its batches. @param total things that they share the loss among */
@@ -82,6 +82,14 @@ type Take = (
   seed: () => Int32Array,
 ) => Promise<Outcome>;
 
+/** The programs that take steps. */
+interface Programs {
+  take: Take;
+  /** The one that has the optimizer's vectors as its state. */
+  updates: Program;
+  dispose(): Promise<unknown>;
+}
+
 /** What a checkpoint puts before the names of the method's own vectors. */
 const OF_METHOD = "method.";
 
@@ -91,8 +99,9 @@ const trained = new WeakMap<Adapter, number>();
 class Trainer<Datum> {
   private readonly update: UpdateSettings;
   private readonly record: Run;
-  /** The optimizer's. */
+  /** The optimizer's vectors, until the first step hands them over to its program. */
   private state: Record<string, Float32Array> = {};
+  private updates?: Program;
   /** What the method does besides. */
   private readonly part?: TrainingPart;
   /** The parameters with which the last loss was finite. */
@@ -126,8 +135,7 @@ class Trainer<Datum> {
       reward: objective.reward,
     });
     this.good = this.parameters.flat;
-    for (const name of optimizer.state(this.update.settings))
-      this.state[name] = new Float32Array(this.parameters.size);
+    for (const name of this.optimizerNames) this.state[name] = new Float32Array(this.parameters.size);
   }
 
   async run(): Promise<Run> {
@@ -150,8 +158,9 @@ class Trainer<Datum> {
   private async train(recorder: Recorder | undefined): Promise<void> {
     const { record, settings, options } = this;
     const started = performance.now();
-    const { take, dispose } =
+    const { take, updates, dispose } =
       settings.accumulate === 1 ? await this.fusedStep() : await this.accumulatedStep();
+    this.updates = updates;
     record.compileMilliseconds = performance.now() - started;
     const displays = settings.display ? beginObserving(record) : [];
     try {
@@ -178,10 +187,11 @@ class Trainer<Datum> {
   }
 
   /** Gradient and update in one program. */
-  private async fusedStep(): Promise<{ take: Take; dispose: () => Promise<unknown> }> {
+  private async fusedStep(): Promise<Programs> {
     const { model, lesson, update } = this;
     const program = await stepProgram(model, lesson.loss, update, this.options.engine);
     return {
+      updates: program,
       dispose: () => program.dispose(),
       take: async ([made], total, learningRate, seed) => {
         const out = await program.run({
@@ -196,18 +206,19 @@ class Trainer<Datum> {
           gradientNorm: out.gradientNorm!.data[0]!,
           metrics: metricsOf(out),
           parameters: out.parameters!.data as Float32Array,
-          state: out,
+          gradient: out.gradient?.data as Float32Array | undefined,
         };
       },
     };
   }
 
   /** The gradients of several batches added up, then one update; equal to one large batch. */
-  private async accumulatedStep(): Promise<{ take: Take; dispose: () => Promise<unknown> }> {
+  private async accumulatedStep(): Promise<Programs> {
     const { model, lesson, update } = this;
     const gradients = await gradientProgram(model, lesson.loss, this.options.engine);
     const updates = await updateProgram(model, update, this.options.engine);
     return {
+      updates,
       dispose: () => Promise.all([gradients.dispose(), updates.dispose()]),
       take: async (batches, total, learningRate, seed) => {
         const parameters = this.parameters.flat;
@@ -234,7 +245,7 @@ class Trainer<Datum> {
           gradientNorm: out.gradientNorm!.data[0]!,
           metrics,
           parameters: out.parameters!.data as Float32Array,
-          state: out,
+          gradient: out.gradient?.data as Float32Array | undefined,
         };
       },
     };
@@ -254,15 +265,18 @@ class Trainer<Datum> {
     const batches = await lesson.next(settings.accumulate);
     if (!batches) return false;
     const total = batches.reduce((sum, { count }) => sum + count, 0);
-    const { loss, gradientNorm, metrics, parameters, state } = await take(batches, total, learningRate, () =>
-      drawSeed(random),
+    const { loss, gradientNorm, metrics, parameters, gradient } = await take(
+      batches,
+      total,
+      learningRate,
+      () => drawSeed(random),
     );
     if (!Number.isFinite(loss)) this.fail("loss", loss);
     if (!Number.isFinite(gradientNorm)) this.fail("gradient", gradientNorm);
     this.good = this.parameters.flat;
     this.parameters.flat = parameters;
-    for (const name of Object.keys(this.state)) this.state[name] = state[name]!.data as Float32Array;
-    this.part?.afterStep(step, state.gradient!.data as Float32Array);
+    this.state = {};
+    this.part?.afterStep(step, gradient!);
     this.step = step;
     this.record.epoch = lesson.epoch;
     for (const { count, metrics: known = {} } of batches) {
@@ -304,6 +318,10 @@ class Trainer<Datum> {
     });
   }
 
+  private get optimizerNames(): readonly string[] {
+    return this.update.optimizer.state(this.update.settings);
+  }
+
   private get parameters() {
     return this.model.adapter!.parameters;
   }
@@ -336,11 +354,14 @@ class Trainer<Datum> {
 
   private async save(): Promise<void> {
     const ofMethod = Object.entries(this.part?.state() ?? {});
+    const ofOptimizer = { ...this.state };
+    for (const name of this.optimizerNames)
+      ofOptimizer[name] ??= (await this.updates!.read(name)) as Float32Array;
     await writeTrainingState(this.options.checkpoint!.folder, {
       step: this.step,
       vectors: {
         parameters: this.parameters.flat,
-        ...this.state,
+        ...ofOptimizer,
         ...Object.fromEntries(ofMethod.map(([name, vector]) => [OF_METHOD + name, vector])),
       },
       layout: this.layout(),
@@ -358,7 +379,7 @@ class Trainer<Datum> {
     });
     this.parameters.flat = vectors.parameters!;
     this.good = vectors.parameters!;
-    for (const name of Object.keys(this.state)) this.state[name] = vectors[name]!;
+    for (const name of this.optimizerNames) this.state[name] = vectors[name]!;
     const ofMethod = Object.entries(vectors).filter(([name]) => name.startsWith(OF_METHOD));
     this.part?.restore(
       Object.fromEntries(ofMethod.map(([name, vector]) => [name.slice(OF_METHOD.length), vector])),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs";
-import { type Program, trace } from "../../src/engine";
+import { ComputeThread, onThread, type Program, trace } from "../../src/engine";
 
 describe("a program", () => {
   let program: Program;
@@ -84,5 +84,41 @@ describe("trace", () => {
       nothing(() => ({})),
       /must return at least one tensor/,
     );
+  });
+});
+
+describe("the state of a program", () => {
+  const twice = { shape: [2], dtype: "float32" } as const;
+  const counter = (options = {}) =>
+    trace(
+      ({ sum, x }) => ({ sum: tf.add(sum!, x!), doubled: tf.mul(sum!, 2) }),
+      { sum: { ...twice, shape: [2] }, x: { ...twice, shape: [2] } },
+      { device: "cpu", state: ["sum"], ...options },
+    );
+
+  for (const where of ["this thread", "a thread of its own"]) {
+    it(`is given once, goes from run to run and is read where it is asked for, on ${where}`, async () => {
+      const thread = where === "this thread" ? undefined : new ComputeThread();
+      const program = await onThread(thread, counter);
+      const run = (given = {}) => program.run({ x: Float32Array.of(1, 10), ...given });
+      await assert.rejects(run(), /Input "sum" is missing/);
+      assert.deepEqual(Object.keys(await run({ sum: Float32Array.of(0, 5) })), ["doubled"]);
+      assert.deepEqual([...(await run()).doubled!.data], [2, 30]);
+      const read = await program.read("sum");
+      assert.deepEqual([...read], [2, 25]);
+      await run();
+      assert.deepEqual([...read], [2, 25], "what was read stays as it was");
+      assert.deepEqual([...(await run({ sum: Float32Array.of(7, 7) })).doubled!.data], [14, 14]);
+      assert.deepEqual([...(await program.read("sum"))], [8, 17]);
+      await program.dispose();
+      await thread?.end();
+    });
+  }
+
+  it("can be read when there is one", async () => {
+    const program = await counter();
+    await assert.rejects(program.read("sum"), /there from the first run/);
+    await assert.rejects(program.read("doubled"), /no state "doubled": this program's are sum/);
+    await program.dispose();
   });
 });
