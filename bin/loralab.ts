@@ -10,6 +10,7 @@ import path from "node:path";
 import { Command, CommanderError } from "commander";
 import { deviceCommand } from "./commands/device";
 import { exportCommand } from "./commands/export";
+import { hubCommand } from "./commands/hub";
 import { kernelCommands } from "./commands/kernel";
 import { notebooksCommand } from "./commands/notebooks";
 import { planCommand } from "./commands/plan";
@@ -25,6 +26,7 @@ function createProgram(): Command {
     .showHelpAfterError("(add --help for what is expected)")
     .exitOverride();
   startCommand(program);
+  hubCommand(program);
   exportCommand(program);
   notebooksCommand(program);
   kernelCommands(program);

@@ -1,18 +1,18 @@
 /** `loralab [folder]`: starts the lab, JupyterLab with the tutorials, on a folder of notebooks. */
 import { spawn } from "node:child_process";
 import fs from "node:fs";
-import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { packageRoot } from "../../kernel/entry";
-import { bundleFolder, bundleState, ensureBundle } from "../../lab/bundle";
 import { isLoopback, type LabServer, labFolder, newToken, startServer } from "../../lab/server";
+import { baseUrl } from "../../lab/server/base-url";
 import { findServer, noteServer } from "../../lab/server/runtime";
+import { count, labOptions, minutes, stopOnSignals } from "../serving";
 
 interface Options {
   port: number;
   ip: string;
   token?: string;
   browser: boolean;
+  baseUrl: string;
   cullIdle: number;
 }
 
@@ -37,6 +37,11 @@ export function startCommand(program: Command): void {
       "127.0.0.1",
     )
     .option("--token <text>", "token that lets a browser in (default: $LORALAB_TOKEN, or a new random one)")
+    .option(
+      "--base-url <path>",
+      "serve under this path, as behind a proxy that has others beside the lab",
+      "/",
+    )
     .option("--no-browser", "do not open the browser")
     .option(
       "--cull-idle <minutes>",
@@ -64,20 +69,13 @@ async function start(root: string, options: Options): Promise<void> {
       `Warning: ${options.ip} can be reached from the network. Whoever has the token can run programs as you, and ` +
         "the connection is not encrypted.",
     );
-  const ui = await frontEnd();
-  const { version } = JSON.parse(fs.readFileSync(path.join(packageRoot(), "package.json"), "utf8"));
   const server = await startServer({
-    root,
-    data,
-    version,
-    ui,
-    tutorials: path.join(packageRoot(), "notebooks"),
+    ...(await labOptions(root, options.cullIdle)),
+    base: baseUrl(options.baseUrl),
     ip: options.ip,
     port: options.port,
     tries: TRIES,
-    token: options.token ?? process.env.LORALAB_TOKEN ?? newToken(),
-    cullIdleMinutes: options.cullIdle,
-    device,
+    access: { token: options.token ?? process.env.LORALAB_TOKEN ?? newToken() },
   });
   const forget = noteServer(data, { pid: process.pid, url: server.url, root });
   if (options.port !== 0 && server.port !== options.port)
@@ -85,51 +83,21 @@ async function start(root: string, options: Options): Promise<void> {
   console.error(`Serving ${root}. Ctrl-C stops the lab.`);
   console.log(`Lab ready: ${server.url}`);
   if (options.browser) openBrowser(server.url);
-  stopOnSignals(server, forget);
-}
-
-/** The folder of the front end's bundle: `$LORALAB_UI`, or our own, built when it is missing or stale. */
-async function frontEnd(): Promise<string> {
-  if (process.env.LORALAB_UI) return path.resolve(process.env.LORALAB_UI);
-  try {
-    await ensureBundle((line) => console.error(line));
-  } catch (error) {
-    if (bundleState() === "missing") throw error;
-    console.error(`${(error as Error).message}\nThe lab starts with the front end that was built before.`);
-  }
-  return bundleFolder();
+  askOnInterrupt(server, stopOnSignals(server, forget));
 }
 
 /** Ctrl-C asks before it ends kernels with what they hold; a second one means it. */
-function stopOnSignals(server: LabServer, forget: () => void): void {
+function askOnInterrupt(server: LabServer, stop: () => void): void {
   let asked = 0;
-  let isStopping = false;
-  const stop = async () => {
-    if (isStopping) return;
-    isStopping = true;
-    const kernels = server.lab.kernels.list().length;
-    console.error(kernels ? `Stopping ${count(kernels)} …` : "Stopping …");
-    forget();
-    await server.close();
-    process.exit(0);
-  };
   process.on("SIGINT", () => {
     const kernels = server.lab.kernels.list().length;
-    if (kernels === 0 || Date.now() - asked < PATIENCE_MS) return void stop();
+    if (kernels === 0 || Date.now() - asked < PATIENCE_MS) return stop();
     asked = Date.now();
     const [are, them, their] = kernels === 1 ? ["is", "it", "its"] : ["are", "them", "their"];
     console.error(
       `\n${count(kernels)} ${are} running. Ctrl-C again ends ${them} and the lab; ${their} variables are lost.`,
     );
   });
-  for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, () => void stop());
-  // A fault in one request must not cost the kernels of all.
-  process.on("uncaughtException", (error) => console.error("internal error:", error));
-  process.on("unhandledRejection", (error) => console.error("internal error:", error));
-}
-
-function count(kernels: number): string {
-  return kernels === 1 ? "1 kernel" : `${kernels} kernels`;
 }
 
 /** @throws Error when it is not a folder; a word that is none is taken for a mistyped command */
@@ -140,15 +108,6 @@ function rootFolder(program: Command, folder: string): string {
   // Commander's own message with its suggestion; it has no public way to ask for it.
   if (/^[a-z-]+$/.test(folder)) (program as unknown as { unknownCommand(): never }).unknownCommand();
   throw new Error(`there is no folder ${folder}`);
-}
-
-/** What runs compiled code here; asked for in a process of its own, as it loads the whole engine. */
-async function device(): Promise<string> {
-  const args = [...process.execArgv, process.argv[1]!, "device", "--json"];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "ignore"] });
-  let text = "";
-  for await (const chunk of child.stdout) text += chunk;
-  return JSON.parse(text).compiled.description;
 }
 
 function openBrowser(url: string): void {
@@ -170,11 +129,5 @@ function port(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 0 || value > 65535)
     throw new InvalidArgumentError("A port is a number from 0 (any that is free) to 65535.");
-  return value;
-}
-
-function minutes(text: string): number {
-  const value = Number(text);
-  if (!(value >= 0)) throw new InvalidArgumentError("Expected a number of minutes; 0 means never.");
   return value;
 }

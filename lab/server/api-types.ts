@@ -17,7 +17,7 @@
  * ## The front end's files
  *
  * `lab/ui/build.ts` makes `dist/lab/ui` (its header describes it): `index.html`, in which the server replaces
- * `"{{config}}"` (quotes included) by the page configuration as JSON with every `<` written as `\u003c`; `static/` under `/static/`; `themes/`
+ * `"{{config}}"` (quotes included) by the page configuration as JSON with every `<` written as `\u003c`, and `{{base}}` by the base URL; `static/` under `/static/`; `themes/`
  * under `/lab/api/themes/`; `schemas.json`, `{ [id]: { schema, version } }`, for `/lab/api/settings`. `lab/bundle.ts`
  * says where it is (`bundleFolder()`) and builds it when it is missing or stale (`ensureBundle(log)`).
  *

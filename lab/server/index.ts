@@ -4,6 +4,10 @@ import type { AddressInfo } from "node:net";
 import v8 from "node:v8";
 import { getRequestListener } from "@hono/node-server";
 import { collectWhenIdle } from "../../kernel/idle";
+import { baseUrl, serveUnder } from "./base-url";
+import { HubAccess } from "./hub/access";
+import { reportActivity } from "./hub/activity";
+import type { HubService } from "./hub/service";
 import { Lab, type LabOptions } from "./lab";
 import { routes } from "./routes";
 import { Security } from "./security";
@@ -13,18 +17,19 @@ export { labFolder } from "./folders";
 export type { LabOptions } from "./lab";
 export { isLoopback, newToken } from "./security";
 
-export interface ServerOptions extends LabOptions {
+export interface ServerOptions extends Omit<LabOptions, "hub"> {
   ip: string;
   /** The first port that is tried; 0: any that is free. */
   port: number;
   /** How many ports are tried after a busy one. */
   tries: number;
-  token: string;
+  /** Who is let in: who has the token, or whom the hub knows. */
+  access: { token: string } | { hub: HubService };
 }
 
 export interface LabServer {
   port: number;
-  /** Where a browser gets in, with the token. */
+  /** Where a browser gets in, with the token where there is one. */
   url: string;
   lab: Lab;
   /** Ends all kernels, then the server. */
@@ -36,22 +41,28 @@ export interface LabServer {
  *
  * @throws Error when no port is free, or the address is not this machine's
  */
-export async function startServer({ ip, port, tries, token, ...options }: ServerOptions): Promise<LabServer> {
+export async function startServer(given: ServerOptions): Promise<LabServer> {
+  const { ip, port, tries, access: by, ...options } = given;
+  const base = baseUrl(options.base ?? "/");
   const server = http.createServer();
   const bound = await listen(server, ip, port, tries);
-  const security = new Security({ token, ip, port: bound });
-  const lab = new Lab(options, security);
+  const hub = "hub" in by ? by.hub : undefined;
+  const access = "hub" in by ? new HubAccess(by.hub) : new Security({ ...by, ip, port: bound, base });
+  const lab = new Lab({ ...options, base, hub }, access);
   const app = routes(lab);
+  serveUnder(server, base);
   server.on("request", getRequestListener(app.fetch, { overrideGlobalObjects: false }));
   giveMemoryBack(server);
-  const endWebSockets = serveWebSockets(server, security, lab.kernels, lab.events);
+  const endWebSockets = serveWebSockets(server, access, lab.kernels, lab.events);
+  const endReports = hub && reportActivity(hub, () => lab.lastActivity());
   const host = ip.includes(":") ? `[${ip}]` : ip === "0.0.0.0" ? "127.0.0.1" : ip;
   return {
     port: bound,
-    url: `http://${host}:${bound}/lab?token=${token}`,
+    url: `http://${host}:${bound}${base}lab${"token" in by ? `?token=${by.token}` : ""}`,
     lab,
     async close() {
       server.close();
+      endReports?.();
       await lab.close();
       endWebSockets();
       server.closeAllConnections();

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { EXPORT_FORMATS, type ExportFormat, exportNotebook } from "../export";
+import type { Access } from "./access";
 import type { Machine, RunningOutputs } from "./api-types";
 import { Contents } from "./contents/contents";
 import { baseName, parentPath } from "./contents/paths";
@@ -12,8 +13,7 @@ import { Events } from "./events";
 import { Kernels } from "./kernels/kernels";
 import { Sessions } from "./kernels/sessions";
 import { machine } from "./machine";
-import { labPage, NOT_BUILT_PAGE } from "./page";
-import type { Security } from "./security";
+import { labPage, NOT_BUILT_PAGE, type PageOptions } from "./page";
 import { Settings } from "./settings";
 import { Tutorials } from "./tutorials";
 import { Workspaces } from "./workspaces";
@@ -28,6 +28,12 @@ export interface LabOptions {
   /** The tutorials as shipped. */
   tutorials: string;
   version: string;
+  /** Begins and ends with a slash; "/" where the lab has a host of its own. */
+  base?: string;
+  /** The page to show first, relative to the base URL. */
+  defaultUrl?: string;
+  /** The hub that the server belongs to. */
+  hub?: PageOptions["hub"];
   cullIdleMinutes?: number;
   /** How long a kernel may take until it answers, in ms. */
   kernelStartTimeout?: number;
@@ -45,16 +51,20 @@ export class Lab {
   readonly tutorials: Tutorials;
   readonly events = new Events();
   readonly version: string;
+  /** The base URL. */
+  readonly base: string;
   private readonly started = new Date();
+  private changed = this.started;
   private device: Promise<string | null> | undefined;
 
   constructor(
     private readonly options: LabOptions,
-    readonly security: Security,
+    readonly access: Access,
   ) {
     const { root, data, ui, tutorials, version, showHidden, cullIdleMinutes, kernelStartTimeout } = options;
     const trust = new Trust(path.join(data, "trust"));
     this.version = version;
+    this.base = options.base ?? "/";
     this.contents = new Contents({
       root,
       trust,
@@ -71,9 +81,14 @@ export class Lab {
 
   /** The app's page; while it is not built, one that says how. */
   async page(workspace: string | undefined, treePath: string): Promise<{ html: string; status: 200 | 503 }> {
-    const { ui, root, version } = this.options;
-    const html = await labPage({ ui, root, version }, { workspace, treePath });
+    const { ui, root, version, hub } = this.options;
+    const html = await labPage({ ui, root, version, hub, base: this.base }, { workspace, treePath });
     return html === undefined ? { html: NOT_BUILT_PAGE, status: 503 } : { html, status: 200 };
+  }
+
+  /** Where a browser goes that asks for nothing in particular. */
+  get firstPage(): string {
+    return this.base + (this.options.defaultUrl ?? "lab").replace(/^\//, "");
   }
 
   bundle(part: "static" | "themes"): string {
@@ -125,12 +140,25 @@ export class Lab {
     return machine(this.kernels, this.sessions, this.device);
   }
 
+  /** The user asked for a change. */
+  touch(): void {
+    this.changed = new Date();
+  }
+
+  /** When the user or a kernel did something last. A kernel that computes does, also when it says nothing. */
+  lastActivity(): Date {
+    const kernels = this.kernels.list();
+    if (kernels.some(({ state }) => state === "busy")) return new Date();
+    return new Date(
+      Math.max(...[this.changed, ...kernels.map(({ lastActivity }) => lastActivity)].map(Number)),
+    );
+  }
+
   status() {
     const kernels = this.kernels.list();
-    const times = [this.started, ...kernels.map(({ lastActivity }) => lastActivity)].map(Number);
     return {
       started: this.started.toISOString(),
-      last_activity: new Date(Math.max(...times)).toISOString(),
+      last_activity: this.lastActivity().toISOString(),
       connections: kernels.reduce((sum, { connections }) => sum + connections, 0),
       kernels: kernels.length,
     };

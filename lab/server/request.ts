@@ -74,8 +74,8 @@ export async function done(c: Context, act: unknown): Promise<Response> {
 }
 
 /** 201 with the model of a new file. */
-export function made(c: Context, model: Model): Response {
-  const url = `/api/contents/${model.path.split("/").map(encodeURIComponent).join("/")}`;
+export function made(c: Context, base: string, model: Model): Response {
+  const url = `${base}api/contents/${model.path.split("/").map(encodeURIComponent).join("/")}`;
   return c.json(model, 201, { Location: url });
 }
 

@@ -17,10 +17,14 @@ export function routes(lab: Lab): Hono {
   const { contents, kernels, sessions, settings, workspaces, tutorials, events } = lab;
   const { checkpoints } = contents;
   const app = new Hono();
-  secure(app, lab.security);
+  secure(app, lab.access);
+  app.use(async (c, next) => {
+    if (c.req.method !== "GET") lab.touch();
+    await next();
+  });
 
   // The app
-  app.get("/", (c) => c.redirect("/lab"));
+  app.get("/", (c) => c.redirect(lab.firstPage));
   for (const workspace of ["", "/workspaces/:workspace"])
     for (const tree of ["", `/tree/${PATH}`])
       app.get(`/lab${workspace}${tree}`, async (c) => {
@@ -66,10 +70,10 @@ export function routes(lab: Lab): Hono {
   );
   for (const url of ["/api/contents", `/api/contents/${PATH}`]) {
     app.get(url, async (c) => content(c, await contents.get(pathOf(c), wantedContent(c))));
-    app.post(url, async (c) => made(c, await contents.create(pathOf(c), await json(c))));
+    app.post(url, async (c) => made(c, lab.base, await contents.create(pathOf(c), await json(c))));
     app.put(url, async (c) => {
       const { isNew, ...model } = await contents.save(pathOf(c), await json(c));
-      return isNew ? made(c, model) : c.json(model);
+      return isNew ? made(c, lab.base, model) : c.json(model);
     });
     app.patch(url, async (c) => {
       const { path } = await json<{ path?: unknown }>(c);
@@ -92,10 +96,10 @@ export function routes(lab: Lab): Hono {
 
   // Kernels
   app.get("/api/kernelspecs", (c) => {
-    const specs = [...kernelspecs().values()].map((spec) => [spec.name, specModel(spec)]);
+    const specs = [...kernelspecs().values()].map((spec) => [spec.name, specModel(spec, lab.base)]);
     return c.json({ default: OWN_KERNEL, kernelspecs: Object.fromEntries(specs) });
   });
-  app.get("/api/kernelspecs/:name", (c) => c.json(specModel(kernelspec(name(c, "name")))));
+  app.get("/api/kernelspecs/:name", (c) => c.json(specModel(kernelspec(name(c, "name")), lab.base)));
   app.get("/kernelspecs/:name/:file", (c) => {
     const { folder } = kernelspec(name(c, "name"));
     return sendFile(c, fileIn(folder, name(c, "file")), name(c, "file"));
@@ -104,7 +108,7 @@ export function routes(lab: Lab): Hono {
   app.post("/api/kernels", async (c) => {
     const { name, path = "" } = await json<{ name?: string; path?: string }>(c, {});
     const { model } = await kernels.start(name, await lab.kernelFolder(contentsPath(path)));
-    return c.json(model, 201, { Location: `/api/kernels/${model.id}` });
+    return c.json(model, 201, { Location: `${lab.base}api/kernels/${model.id}` });
   });
   app.get("/api/kernels/:id", (c) => c.json(kernels.get(name(c, "id")).model));
   app.delete("/api/kernels/:id", (c) => done(c, kernels.shutdown(name(c, "id"))));
@@ -117,7 +121,7 @@ export function routes(lab: Lab): Hono {
   app.get("/api/sessions", (c) => c.json(sessions.list()));
   app.post("/api/sessions", async (c) => {
     const model = await sessions.create(await json(c));
-    return c.json(model, 201, { Location: `/api/sessions/${model.id}` });
+    return c.json(model, 201, { Location: `${lab.base}api/sessions/${model.id}` });
   });
   app.get("/api/sessions/:id", (c) => c.json(sessions.get(name(c, "id"))));
   app.patch("/api/sessions/:id", async (c) => c.json(await sessions.change(name(c, "id"), await json(c))));

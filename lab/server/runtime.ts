@@ -26,7 +26,7 @@ export async function findServer(data: string, root: string): Promise<RunningSer
   try {
     found = JSON.parse(fs.readFileSync(fileOf(data, root), "utf8"));
     const status = new URL(found.url);
-    status.pathname = "/api/status";
+    status.pathname = status.pathname.replace(/lab$/, "api/status");
     const { ok } = await fetch(status, { signal: AbortSignal.timeout(3000) });
     return ok ? found : undefined;
   } catch {

@@ -1,13 +1,15 @@
 /** What every request passes before its handler: who asks, from where, how much; and every answer on its way out. */
 import type { Hono } from "hono";
+import type { Access, Credentials } from "./access";
 import { asHttpError, HttpError } from "./errors";
-import { LOGIN_PAGE } from "./page";
-import type { Credentials, Security } from "./security";
 
 /** One request brings no more; JupyterLab uploads large files in parts of 1 MiB. */
 export const LARGEST_BODY = 128 * 2 ** 20;
 
-export function secure(app: Hono, security: Security): void {
+/** Paths that a person opens, and where a login may lead back to. */
+const PAGES = /^\/(lab(?!\/api(\/|$))(\/|$)|oauth_callback$|$)/;
+
+export function secure(app: Hono, access: Access): void {
   app.use(async (c, next) => {
     await next();
     c.res.headers.set("X-Content-Type-Options", "nosniff");
@@ -25,22 +27,15 @@ export function secure(app: Hono, security: Security): void {
       header: (name) => c.req.header(name),
       query: new URL(c.req.url).searchParams,
     };
-    const isPage = c.req.method === "GET" && /^\/(lab(?!\/api(\/|$))(\/|$)|$)/.test(c.req.path);
-    security.checkSource(request);
-    try {
-      security.checkUser(request);
-    } catch (error) {
-      if (!isPage) throw error;
-      return c.html(LOGIN_PAGE, 403);
-    }
-    const token = request.query.get("token");
-    if (isPage && token !== null && security.isToken(token)) {
-      for (const cookie of security.cookies()) c.header("Set-Cookie", cookie, { append: true });
-      // The token leaves the address bar, the history, and what links tell of where they were followed.
-      const url = new URL(c.req.url);
-      url.searchParams.delete("token");
-      return c.redirect(url.pathname + url.search);
-    }
+    access.checkSource(request);
+    if (c.req.method === "GET" && PAGES.test(c.req.path)) {
+      const { pathname, search } = new URL(c.req.url);
+      const entry = await access.enter(request, pathname + search);
+      if (entry) {
+        for (const cookie of entry.cookies ?? []) c.header("Set-Cookie", cookie, { append: true });
+        return "page" in entry ? c.html(entry.page, 403) : c.redirect(entry.location);
+      }
+    } else await access.checkUser(request);
     await next();
   });
   app.use(async (c, next) => {

@@ -3,11 +3,11 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
+import { type Access, credentialsOf } from "./access";
 import { asHttpError } from "./errors";
 import type { Events } from "./events";
 import type { Kernels } from "./kernels/kernels";
 import { V1 } from "./kernels/wire";
-import { credentialsOf, type Security } from "./security";
 
 /** A widget may send a large array; nobody types this much. */
 const LARGEST_MESSAGE = 256 * 2 ** 20;
@@ -16,7 +16,7 @@ const PING_MS = 30_000;
 /** Serves the WebSockets of an HTTP server. @returns what ends them all */
 export function serveWebSockets(
   server: Server,
-  security: Security,
+  access: Access,
   kernels: Kernels,
   events: Events,
 ): () => void {
@@ -25,12 +25,12 @@ export function serveWebSockets(
     maxPayload: LARGEST_MESSAGE,
     handleProtocols: (offered) => (offered.has(V1) ? V1 : false),
   });
-  server.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+  server.on("upgrade", async (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     stream.on("error", () => stream.destroy());
     try {
       const credentials = credentialsOf(request);
-      security.checkSource(credentials);
-      security.checkUser(credentials);
+      access.checkSource(credentials);
+      await access.checkUser(credentials);
       const open = handlerOf(request, kernels, events);
       sockets.handleUpgrade(request, stream, head, open);
     } catch (error) {

@@ -1,7 +1,8 @@
 /**
  * Bundles JupyterLab's packages and our plugins into `dist/lab/ui`, which the server serves:
  *
- * - `index.html`   the page, with `"{{config}}"` (with the quotes) where the server puts JupyterLab's page configuration (JSON)
+ * - `index.html`   the page, with `"{{config}}"` (with the quotes) where the server puts JupyterLab's page configuration (JSON),
+ *                  and `{{base}}` where it puts the base URL
  * - `static/`      scripts, styles, fonts; every name but those the page asks for carries a hash of the content
  * - `themes/`      one folder per theme package, as the theme manager asks for them
  * - `schemas.json` `{ [pluginId]: { schema, version } }`, the settings that each plugin has, with our own defaults

@@ -18,9 +18,19 @@ export class Channel {
     socket.on("error", () => {});
   }
 
-  static async open(lab: TestLab, kernelId: string, session: string = randomUUID()): Promise<Channel> {
-    const url = `${lab.origin.replace("http", "ws")}/api/kernels/${kernelId}/channels?session_id=${session}`;
-    const socket = new WebSocket(url, { headers: { Authorization: `token ${TOKEN}` } });
+  static open(lab: TestLab, kernelId: string, session?: string): Promise<Channel> {
+    return Channel.to(lab.origin, kernelId, { Authorization: `token ${TOKEN}` }, session);
+  }
+
+  /** @param server its URL, without a slash at the end */
+  static async to(
+    server: string,
+    kernelId: string,
+    headers: Record<string, string>,
+    session: string = randomUUID(),
+  ): Promise<Channel> {
+    const url = `${server.replace("http", "ws")}/api/kernels/${kernelId}/channels?session_id=${session}`;
+    const socket = new WebSocket(url, { headers });
     const channel = new Channel(socket, session);
     await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
     return channel;

@@ -100,7 +100,7 @@ describe("lab: security", () => {
   });
 
   it("open to the network, it may be called by any address but by no stranger's name", () => {
-    const security = new Security({ token: "t", ip: "0.0.0.0", port: 80 });
+    const security = new Security({ token: "t", ip: "0.0.0.0", port: 80, base: "/" });
     const check = (host: string) =>
       security.checkSource({
         method: "GET",

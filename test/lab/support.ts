@@ -38,7 +38,7 @@ export async function startTestLab(options: Partial<ServerOptions> = {}): Promis
     ip: "127.0.0.1",
     port: 0,
     tries: 0,
-    token: TOKEN,
+    access: { token: TOKEN },
     ...options,
   });
   const origin = `http://127.0.0.1:${server.port}`;

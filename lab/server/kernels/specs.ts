@@ -45,12 +45,12 @@ export function kernelspec(name: string): Kernelspec {
   );
 }
 
-/** A kernelspec as the API gives it. */
-export function specModel({ name, folder, ...spec }: Kernelspec) {
+/** A kernelspec as the API gives it. @param base the base URL */
+export function specModel({ name, folder, ...spec }: Kernelspec, base: string) {
   const files = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
   const resources = files
     .filter((file) => file.startsWith("logo-") || file === "kernel.js" || file === "kernel.css")
-    .map((file) => [path.parse(file).name, `/kernelspecs/${encodeURIComponent(name)}/${file}`]);
+    .map((file) => [path.parse(file).name, `${base}kernelspecs/${encodeURIComponent(name)}/${file}`]);
   return { name, spec, resources: Object.fromEntries(resources) };
 }
 

@@ -7,6 +7,7 @@ import { JupyterPluginRegistry, PageConfig } from "@jupyterlab/coreutils";
 import { IServiceManager } from "@jupyterlab/services";
 import { extensions, mimeExtensions } from "./extensions";
 import branding from "./plugins/branding";
+import hub from "./plugins/hub";
 import launcher from "./plugins/launcher";
 import machine from "./plugins/machine";
 import plotly from "./plugins/plotly";
@@ -34,7 +35,7 @@ async function main(): Promise<void> {
   const pluginRegistry = new JupyterPluginRegistry();
   pluginRegistry.registerPlugins([
     ...extensions.filter(({ id }) => !LEFT_OUT.has(id)),
-    ...[branding, launcher, machine, plotly, replay, settings, start, text, timing, tutorials],
+    ...[branding, hub, launcher, machine, plotly, replay, settings, start, text, timing, tutorials],
   ]);
   const serviceManager = await pluginRegistry.resolveRequiredService(IServiceManager);
   const lab = new JupyterLab({ pluginRegistry, serviceManager, mimeExtensions });
