@@ -16,6 +16,7 @@ import {
   type ToChild,
 } from "./child/ipc";
 import { entryPoint } from "./entry";
+import { heapOption, memoryLimit, size, watchMemory } from "./memory";
 
 /** An interrupted cell that does not end within this time loses its process. */
 const PATIENCE_MS = 1500;
@@ -54,6 +55,9 @@ export class Engine {
   private latestCell = "";
   private stderrTail = "";
   private closed = false;
+  private readonly memoryLimit = memoryLimit();
+  /** Bytes that the child took when it was ended for them. */
+  private excess: number | undefined;
 
   /** @param onEvent hears outputs and questions, of the running cell and of earlier ones */
   constructor(private readonly onEvent: (event: EngineEvent) => void) {
@@ -132,7 +136,7 @@ export class Engine {
   private start(): void {
     const { file, execArgv } = entryPoint("child/main");
     const child = fork(file, [], {
-      execArgv: [...execArgv, ...process.execArgv.filter((arg) => arg.startsWith("--max-old-space-size"))],
+      execArgv: [...execArgv, ...this.heapOptions()],
       serialization: "advanced",
       detached: OWN_GROUP,
       env: { MALLOC_MMAP_THRESHOLD_, ...process.env },
@@ -141,6 +145,8 @@ export class Engine {
     });
     this.child = child;
     this.stderrTail = "";
+    this.excess = undefined;
+    const endWatch = this.watch(child);
     // What native code prints goes past JavaScript's streams.
     for (const name of ["stdout", "stderr"] as const)
       child[name]!.setEncoding("utf8").on("data", (text: string) => {
@@ -161,9 +167,25 @@ export class Engine {
     // pipes open for as long as it likes.
     const drained = new Promise((resolve) => child.once("close", resolve));
     child.once("exit", async (code, signal) => {
+      endWatch();
       killGroup(child.pid); // what its cells started ends with it
       await Promise.race([drained, delay(DRAIN_MS)]);
       this.ended(code, signal);
+    });
+  }
+
+  private heapOptions(): string[] {
+    if (this.memoryLimit !== undefined) return [heapOption(this.memoryLimit)];
+    return process.execArgv.filter((arg) => arg.startsWith("--max-old-space-size"));
+  }
+
+  /** Ends the child when it takes more memory than it may. @returns what ends the watch */
+  private watch({ pid }: ChildProcess): () => void {
+    if (this.memoryLimit === undefined || pid === undefined) return () => {};
+    const isBusy = () => this.running !== undefined || this.handling.size > 0;
+    return watchMemory(pid, this.memoryLimit, isBusy, (bytes) => {
+      this.excess = bytes;
+      killGroup(pid);
     });
   }
 
@@ -183,7 +205,11 @@ export class Engine {
   private ended(code: number | null, signal: NodeJS.Signals | null): void {
     if (this.closed) return;
     const running = this.running;
-    const reason = endReason(code, signal, running?.interrupted ?? false, this.stderrTail);
+    const isHeapFull = /heap out of memory/.test(this.stderrTail);
+    const reason =
+      this.memoryLimit !== undefined && (this.excess !== undefined || isHeapFull)
+        ? limitReason(this.memoryLimit, this.excess)
+        : endReason(code, signal, running?.interrupted ?? false, isHeapFull);
     this.start();
     for (const request of this.handling.keys()) this.handled(request);
     this.onEvent({ type: "ended", cell: this.latestCell });
@@ -203,17 +229,37 @@ function cellError({ ename, evalue }: Reason): CellError {
 
 type Reason = Omit<CellError, "traceback">;
 
-function endReason(code: number | null, signal: string | null, interrupted: boolean, stderr: string): Reason {
-  const lost = "All variables are lost; run the cells again from the top.";
+const LOST = "All variables are lost; run the cells again from the top.";
+
+/** @param excess bytes that were taken; undefined when V8 ended the process first, with what it may have of the limit */
+function limitReason(limit: number, excess: number | undefined): Reason {
+  const took =
+    excess === undefined
+      ? `The cells needed more memory than the ${size(limit)} that they may take`
+      : `The cells took ${size(excess)} of memory, and may take ${size(limit)}`;
+  return {
+    ename: "MemoryLimit",
+    evalue:
+      `${took} on this machine, so their process was ended. ${LOST} To need less, work on less at a time: smaller ` +
+      "batches, shorter texts, fewer models at once. Who runs the machine can allow more (LORALAB_MEMORY_LIMIT).",
+  };
+}
+
+function endReason(
+  code: number | null,
+  signal: string | null,
+  interrupted: boolean,
+  isHeapFull: boolean,
+): Reason {
   if (interrupted)
-    return { ename: "Interrupted", evalue: `The cell did not stop, so its process was ended. ${lost}` };
-  if (/heap out of memory/.test(stderr))
+    return { ename: "Interrupted", evalue: `The cell did not stop, so its process was ended. ${LOST}` };
+  if (isHeapFull)
     return {
       ename: "OutOfMemory",
       evalue:
-        `JavaScript ran out of memory. ${lost} If the data really is this large, ` +
+        `JavaScript ran out of memory. ${LOST} If the data really is this large, ` +
         "start the kernel with NODE_OPTIONS=--max-old-space-size=8192 (megabytes).",
     };
   const how = signal ? `by signal ${signal}` : `with exit code ${code}`;
-  return { ename: "ProcessEnded", evalue: `The process that runs the cells ended ${how}. ${lost}` };
+  return { ename: "ProcessEnded", evalue: `The process that runs the cells ended ${how}. ${LOST}` };
 }

@@ -16,3 +16,4 @@ export {
 } from "./program";
 export { drawSeed, generator, Random } from "./random";
 export { ComputeThread, computeThread, onThread } from "./thread";
+export { mostThreads } from "./threads";

@@ -9,6 +9,7 @@ import { type DType, sizeOf, type TypedArray } from "./graph";
 import { writeModel } from "./onnx";
 import { outputOf, State } from "./state";
 import { computeThread, type Session } from "./thread";
+import { mostThreads } from "./threads";
 
 /** A tensor in ordinary memory, row-major. bool is 0 or 1 in a Uint8Array. */
 export interface HostArray {
@@ -27,7 +28,10 @@ export type Tensors = Record<string, tf.Tensor>;
 export interface TraceOptions {
   /** The execution provider; by default what `device()` reports. */
   device?: Device;
-  /** Threads of one operator on the CPU; by default one per physical core, and one where work is done side by side. */
+  /**
+   * Threads of one operator on the CPU; by default `LORALAB_THREADS`, or else one per physical core, and one where work is
+   * done side by side.
+   */
   threads?: number;
   /**
    * Names that are inputs and outputs both, of one shape each. They are given to the first run, and kept from then on: on the
@@ -143,7 +147,7 @@ export async function trace(
   const device = chosenDevice(options.device);
   const { model, externalData, outputs } = record(fn, inputs, device);
   const thread = device === "cpu" ? computeThread() : undefined;
-  const threads = options.threads ?? (thread && 1);
+  const threads = options.threads ?? (thread ? 1 : mostThreads());
   const state = options.state ?? [];
   const places = outputs.map((name) => [outputOf(name), state.includes(name) ? "gpu-buffer" : "cpu"]);
   const sessionOptions: ort.InferenceSession.SessionOptions = {

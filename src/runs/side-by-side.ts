@@ -1,6 +1,6 @@
 /** Work on several things at the same time, one on each core. */
 import { availableParallelism } from "node:os";
-import { ComputeThread, chosenDevice, type Device, onThread } from "../engine";
+import { ComputeThread, chosenDevice, type Device, mostThreads, onThread } from "../engine";
 import { shown } from "./progress";
 
 export interface SideBySideOptions {
@@ -43,7 +43,10 @@ export async function* pool<T>(
   { workers, device, signal }: { workers?: number; device?: Device; signal?: AbortSignal },
 ): AsyncGenerator<T> {
   const onCpu = chosenDevice(device) === "cpu";
-  const atATime = Math.min(jobs.length, workers ?? (onCpu ? Math.min(8, availableParallelism()) : 1));
+  const atATime = Math.min(
+    jobs.length,
+    workers ?? (onCpu ? Math.min(8, mostThreads() ?? availableParallelism()) : 1),
+  );
   const threads = Array.from({ length: onCpu ? atATime : 0 }, () => new ComputeThread());
   const idle = [...threads];
   const running = new Map<T, Promise<T>>();

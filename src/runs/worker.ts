@@ -8,7 +8,7 @@
 import { availableParallelism, hostname } from "node:os";
 import { type Job, Worker as Taker, WaitingError } from "bullmq";
 import type { Redis } from "ioredis";
-import { ComputeThread, chosenDevice, onThread } from "../engine";
+import { ComputeThread, chosenDevice, mostThreads, onThread } from "../engine";
 import { type LanguageModel, loadModel } from "../model/language-model";
 import { fingerprint } from "../train/origin";
 import { Run } from "../train/run";
@@ -52,7 +52,7 @@ export async function work(
 ): Promise<void> {
   const redis = await connect(url);
   const onCpu = chosenDevice() === "cpu";
-  const atATime = trials ?? (onCpu ? Math.min(8, availableParallelism()) : 1);
+  const atATime = trials ?? (onCpu ? Math.min(8, mostThreads() ?? availableParallelism()) : 1);
   const threads = Array.from({ length: onCpu ? atATime : 0 }, () => new ComputeThread());
   const idle = [...threads];
   const models = new Models();
