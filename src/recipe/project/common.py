@@ -103,6 +103,7 @@ def trainer_arguments(args):
         "per_device_eval_batch_size": per_device,
         "gradient_accumulation_steps": accumulate,
         "bf16": half,
+        "use_cpu": not torch.accelerator.is_available(),
     }
 
 
