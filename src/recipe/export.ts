@@ -36,7 +36,8 @@ export const BASE = "base";
  * hyper-parameters, data, order, seed and initial adapter. README.md in it tells the two commands, for one GPU, several,
  * and FSDP with QLoRA. What it gives comes back with `importRun`.
  *
- * A run of this session needs nothing else; for one that was read from the store give what it holds only hashes of:
+ * A run of this session needs nothing else while its model is in use; for one that was read from the store give what it
+ * holds only hashes of:
  * `exportRecipe(loadRun(id), "recipe", { model: base.attach(lora({ rank: 8 })), data, heldOut })`.
  * @throws for what is missing or is not the run's own, and for objectives and methods that TRL and PEFT have not got
  */
