@@ -36,6 +36,10 @@ export async function sideBySide<T, R>(
   return results;
 }
 
+/** How many things at a time, unless told otherwise. */
+export const usualWorkers = (onCpu: boolean): number =>
+  onCpu ? Math.min(8, mostThreads() ?? availableParallelism()) : 1;
+
 /** Does jobs, `workers` at a time, and yields each when it is over; after an abort none is begun. */
 export async function* pool<T>(
   jobs: readonly T[],
@@ -43,10 +47,7 @@ export async function* pool<T>(
   { workers, device, signal }: { workers?: number; device?: Device; signal?: AbortSignal },
 ): AsyncGenerator<T> {
   const onCpu = chosenDevice(device) === "cpu";
-  const atATime = Math.min(
-    jobs.length,
-    workers ?? (onCpu ? Math.min(8, mostThreads() ?? availableParallelism()) : 1),
-  );
+  const atATime = Math.min(jobs.length, workers ?? usualWorkers(onCpu));
   const threads = Array.from({ length: onCpu ? atATime : 0 }, () => new ComputeThread());
   const idle = [...threads];
   const running = new Map<T, Promise<T>>();

@@ -5,10 +5,10 @@
  * A worker that is killed stops renewing its locks, and other workers get what it had. What it could not give back because
  * Redis was away it finds in its store when it gets that trial again.
  */
-import { availableParallelism, hostname } from "node:os";
+import { hostname } from "node:os";
 import { type Job, Worker as Taker, WaitingError } from "bullmq";
 import type { Redis } from "ioredis";
-import { ComputeThread, chosenDevice, mostThreads, onThread } from "../engine";
+import { ComputeThread, chosenDevice, onThread } from "../engine";
 import { type LanguageModel, loadModel } from "../model/language-model";
 import { fingerprint } from "../train/origin";
 import { Run } from "../train/run";
@@ -25,6 +25,7 @@ import {
   versionsOf,
   withoutPassword,
 } from "./redis";
+import { usualWorkers } from "./side-by-side";
 import { perform } from "./trials";
 
 /**
@@ -52,7 +53,7 @@ export async function work(
 ): Promise<void> {
   const redis = await connect(url);
   const onCpu = chosenDevice() === "cpu";
-  const atATime = trials ?? (onCpu ? Math.min(8, mostThreads() ?? availableParallelism()) : 1);
+  const atATime = trials ?? usualWorkers(onCpu);
   const threads = Array.from({ length: onCpu ? atATime : 0 }, () => new ComputeThread());
   const idle = [...threads];
   const models = new Models();
