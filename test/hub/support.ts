@@ -27,7 +27,8 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-export async function startHub(): Promise<TestHub> {
+/** @param ui the front end; by default the page alone, without JupyterLab */
+export async function startHub({ ui = path.join(__dirname, "../lab/bundle") } = {}): Promise<TestHub> {
   const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "loralab-hub-")));
   const ports = await freePorts(3);
   const [url, api, proxy] = ports.map((port) => `http://127.0.0.1:${port}`) as [string, string, string];
@@ -47,7 +48,7 @@ export async function startHub(): Promise<TestHub> {
       HUB_HOMES: homes,
       HUB_KERNELS: path.join(prefix, "share/jupyter"),
       HUB_COMMAND: JSON.stringify([process.execPath, "--require", ...loralab, "hub"]),
-      LORALAB_UI: path.join(__dirname, "../lab/bundle"),
+      LORALAB_UI: ui,
       CONFIGPROXY_AUTH_TOKEN: "a-secret-for-tests",
       NODE_PATH: "/usr/share/nodejs", // where Debian has the proxy's packages; Node of another origin does not look there
     },
