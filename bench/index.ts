@@ -2,6 +2,7 @@
  * Benchmarks: `npm run bench -- NAME [--json]`. Each prints our time over that of a named peer, measured in turns in the
  * same run, so that a busy machine slows both.
  */
+import { classroomBench } from "./classroom";
 import { generateBench } from "./generate";
 import { gpu } from "./gpu";
 import { kernelBench } from "./kernel";
@@ -26,6 +27,7 @@ const BENCHES: Record<string, () => Promise<Record<string, unknown>>> = {
   methods: methodsBench,
   lab: labBench,
   sweep: sweepBench,
+  classroom: classroomBench,
   targets: async () => {
     const rows = await targets();
     if (writes) write({ targets: { machine: machine(), rows } });

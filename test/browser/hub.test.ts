@@ -32,8 +32,10 @@ describe("lab in a JupyterHub", () => {
     await page.locator("#jp-bottom-panel", { hasText: "| Idle" }).waitFor();
     const cell = page.locator(".jp-Notebook .jp-CodeCell").first();
     await cell.locator(".cm-content").click();
+    await page.keyboard.press("Control+a");
+    await page.keyboard.type("6 * 7 * 1000");
     await page.keyboard.press("Control+Enter");
-    await cell.locator(".jp-OutputArea-output", { hasText: "14" }).waitFor();
+    await cell.locator(".jp-OutputArea-output", { hasText: "42000" }).waitFor();
     await page.locator(".lm-MenuBar-itemLabel", { hasText: "File" }).click();
     await page.screenshot({ path: ".cache/screenshots/hub.png" });
     await page.locator(".lm-Menu-itemLabel", { hasText: "Log Out (ada)" }).click();

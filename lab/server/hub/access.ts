@@ -73,7 +73,8 @@ export class HubAccess implements Access {
   /** Who asks: by the token, or by the cookie that stands for one. */
   private async visitor(request: Credentials): Promise<Visitor | undefined> {
     const cookies = cookiesOf(request);
-    const token = tokenOf(request) ?? this.tokens.get(cookies.get(this.cookieName) ?? "");
+    const session = cookies.get(this.cookieName) ?? "";
+    const token = tokenOf(request) ?? this.tokens.get(session);
     if (token === undefined) return undefined;
     const key = `${token} ${cookies.get("jupyterhub-session-id") ?? ""}`;
     const known = this.answers.get(key);
@@ -82,7 +83,10 @@ export class HubAccess implements Access {
       if (Date.now() - asked >= BELIEVED_MS) this.answers.delete(old);
     const visitor = this.askHub(token);
     this.answers.set(key, { visitor, asked: Date.now() });
-    visitor.catch(() => this.answers.delete(key));
+    visitor.then(
+      (one) => !one && this.tokens.get(session) === token && this.tokens.delete(session),
+      () => this.answers.delete(key),
+    );
     return visitor;
   }
 
