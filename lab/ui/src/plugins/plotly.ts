@@ -53,8 +53,18 @@ function themed(layout: Layout, node: HTMLElement): Layout {
     ...(isTransparent && {
       font: { ...layout.font, ...template.layout.font, size: layout.font?.size ?? 13 },
     }),
+    ...(layout.legend && { legend: settled(layout.legend) }),
     template: layout.template ?? template,
   };
+}
+
+/**
+ * A legend below the axes stands at the bottom of the figure. One that hangs on the axes is left where it was when the
+ * figure gets wider (plotly.js 4.1), and lies then over the axis's numbers and its title.
+ */
+function settled(legend: Layout["legend"]): Layout["legend"] {
+  const hangs = legend?.orientation === "h" && legend.y < 0 && legend.yref !== "container";
+  return hangs ? { ...legend, yref: "container", y: 0, yanchor: "bottom" } : legend;
 }
 
 /** A tray with an arrow into it, on Plotly's raster of 24 units a side. */
