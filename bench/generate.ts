@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { lora } from "../src/adapters";
 import { loadModel } from "../src/model/language-model";
-import { resolveModelFolder } from "../src/model/load";
+import { resolveModelFolder } from "../src/model/places";
 import { inTurns, median, peer, ratio, type Timed, timed } from "./measure";
 
 const MODEL = process.env.BENCH_MODEL ?? "small";

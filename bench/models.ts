@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { generator, sizeOf } from "../src/engine";
 import { parseConfig } from "../src/model/config";
 import { LanguageModel, loadModel } from "../src/model/language-model";
-import { packageRoot, resolveModelFolder, writeModelFolder } from "../src/model/load";
+import { writeModelFolder } from "../src/model/load";
+import { packageRoot, resolveModelFolder } from "../src/model/places";
 import { weightShapes } from "../src/model/transformer";
 
 export interface Shape {

@@ -8,7 +8,7 @@ import { full, lora } from "../src/adapters";
 import { eager, generator, type TypedArray } from "../src/engine";
 import type { Method } from "../src/model/adapter";
 import { type LanguageModel, loadModel } from "../src/model/language-model";
-import { resolveModelFolder } from "../src/model/load";
+import { resolveModelFolder } from "../src/model/places";
 import { languageLoss } from "../src/train/language-loss";
 import { stepFunction } from "../src/train/step";
 import { inTurns, median, peer, ratio, ratios, type Timed, timed } from "./measure";

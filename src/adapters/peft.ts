@@ -4,11 +4,9 @@
  * An array's name in the file is its name here behind PEFT's prefix, in both directions by the same function pair, so
  * that what is written is what is read. The configuration is `peft-config.ts`'s.
  */
-import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import type { HostArray } from "../engine";
 import type { Adapter } from "../model/adapter";
+import { existsSync, join, mkdir } from "../model/disk";
 import { readJson, writeJson } from "../model/files";
 import type { LanguageModel } from "../model/language-model";
 import { readSafetensors, writeSafetensors } from "../model/safetensors";

@@ -2,7 +2,6 @@
  * Gives the library's values their looks. Everything else here is pure; importing this file is what has an effect: models
  * and runs become displayable, `run.curves` and `run.table` appear, and runs and downloads are shown while they go on.
  */
-import type { DataFrame } from "danfojs-node";
 import { WeightErrors } from "../adapters/weight-errors";
 import { Exploration } from "../measure/exploration";
 import { IntruderReport } from "../measure/intruders";
@@ -18,6 +17,7 @@ import { Sweep } from "../runs/sweep-result";
 import { Run } from "../train/run";
 import { attach, DISPLAY, type Displayable } from "./bundle";
 import { curves } from "./curves";
+import type { DataFrame } from "./data-frame";
 import { showDownloads } from "./downloads";
 import { explorationBundle } from "./explore";
 import { explorationFigure } from "./explore-figures";

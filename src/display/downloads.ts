@@ -2,7 +2,6 @@
  * Downloads shown while they go on: in a notebook as a bar that is replaced in place, in a terminal as a line that rewrites
  * itself, elsewhere not at all.
  */
-import { randomUUID } from "node:crypto";
 import { bytes, duration } from "../measure/format";
 import { type Download, type DownloadObserver, observeDownloads } from "../model/downloads";
 import { bundle, DISPLAY, type Displayable } from "./bundle";
@@ -15,7 +14,8 @@ export function showDownloads(): () => void {
     begin(download) {
       const { display } = globalThis as { display?: unknown };
       if (typeof display === "function") return followBar(download, display as Show);
-      if (process.stderr.isTTY) return followLine(download, process.stderr);
+      const terminal = globalThis.process?.stderr;
+      if (terminal?.isTTY) return followLine(download, terminal);
       return { step() {}, end() {} };
     },
   });
@@ -26,7 +26,7 @@ type Clock = () => number;
 const clock: Clock = () => performance.now();
 
 export function followBar(download: Download, show: Show, now: Clock = clock): Following {
-  const id = `download-${randomUUID()}`;
+  const id = `download-${crypto.randomUUID()}`;
   const words = wording(download, now);
   const update = () => void show(bar(download, words()), { id });
   const step = paced(update, now);

@@ -1,6 +1,6 @@
 /** Plotly figures: data and layout as plain values. The front end draws them; plotly.js is never part of an output. */
-import type { DataFrame } from "danfojs-node";
 import { DISPLAY, type Displayable, type MimeBundle } from "./bundle";
+import { type DataFrame, dataFrame } from "./data-frame";
 import { figureTable, toCsv } from "./figure-data";
 import type { Html } from "./html";
 
@@ -116,14 +116,12 @@ export class Figure implements Displayable {
     };
   }
 
-  /** What is drawn as a danfo DataFrame, a row for each point. danfo is heavy, so it is loaded when first asked for. */
+  /** What is drawn as a danfo DataFrame, a row for each point. */
   get table(): DataFrame {
-    const danfo = require("danfojs-node") as typeof import("danfojs-node");
     const { columns, rows } = figureTable(this);
-    // danfo tells a column's type by its values, and knows of no null among numbers.
-    return new danfo.DataFrame(
+    return dataFrame(
       rows.map((row) => row.map((cell) => cell ?? Number.NaN)),
-      { columns },
+      columns,
     );
   }
 

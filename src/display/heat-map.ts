@@ -2,6 +2,7 @@
 import { short } from "../measure/format";
 import { Figure, type Trace } from "./figure";
 import { type Content, escapeHtml, type Html, html } from "./html";
+import { image } from "./picture";
 
 export interface HeatMap {
   title: string;
@@ -149,7 +150,7 @@ function pictureOf(
   const source =
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${total}" width="${WIDTH}" height="${total}" ` +
     `font-family="sans-serif" font-size="11" fill="#808080">${cells.join("")}${ring}${across.join("")}${down.join("")}</svg>`;
-  return html`<img src="data:image/svg+xml;base64,${Buffer.from(source).toString("base64")}" width="${WIDTH}" alt="${alt}">`;
+  return image(source, WIDTH, alt);
 }
 
 /** Four digits: more would only make the notebook's file larger. */

@@ -6,7 +6,6 @@
  * what the update took, which is 5 % at most, however long the run and however slow the front end. A display that fails
  * says so once and leaves the training alone.
  */
-import { randomUUID } from "node:crypto";
 import { type LiveSweep, observeSweeps } from "../runs/live";
 import { observeRuns } from "../train/observers";
 import type { Run } from "../train/run";
@@ -36,7 +35,8 @@ export function showRunsLive(): () => void {
     begin(run) {
       const { display } = globalThis as { display?: unknown };
       if (typeof display === "function") return followInPlace(run, display as Show);
-      if (process.stderr.isTTY) return followInLine(run, process.stderr);
+      const terminal = globalThis.process?.stderr;
+      if (terminal?.isTTY) return followInLine(run, terminal);
       return { step() {}, end() {} };
     },
   });
@@ -79,7 +79,7 @@ function inPlace(
   show: Show,
   now: () => number = () => performance.now(),
 ): Following<unknown> {
-  const id = `live-${randomUUID()}`;
+  const id = `live-${crypto.randomUUID()}`;
   let failed = false;
   // What `show` promised and has not kept yet: a front end that is behind is not given more.
   let pending: Promise<void> | undefined;

@@ -1,7 +1,7 @@
 /** What errors of weights do to hidden states and predictions, layer by layer. */
-import type { DataFrame } from "danfojs-node";
 import { columns, counted, nats, percent, short } from "../measure/format";
 import { OutputErrors } from "../measure/output-errors";
+import { type DataFrame, dataFrame } from "./data-frame";
 import { COLOURS, Figure, type Trace } from "./figure";
 import { html, table } from "./html";
 import { chart } from "./picture";
@@ -177,9 +177,8 @@ function byName(named: readonly [string, OutputErrors][]) {
   };
 }
 
-/** One row per layer, as a danfo DataFrame; danfo is heavy, so it is loaded when first asked for. */
+/** One row per layer, as a danfo DataFrame. */
 export function outputErrorTable({ layers }: OutputErrors): DataFrame {
-  const danfo = require("danfojs-node") as typeof import("danfojs-node");
   const rows = layers.map(({ layer, weights, hidden }) => [layer, weights ?? Number.NaN, hidden]);
-  return new danfo.DataFrame(rows, { columns: ["layer", "weights", "hidden"] });
+  return dataFrame(rows, ["layer", "weights", "hidden"]);
 }

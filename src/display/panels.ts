@@ -3,6 +3,7 @@ import { short } from "../measure/format";
 import { Figure, type Trace } from "./figure";
 import { colourAt, digits, SEQUENTIAL, SIGNED } from "./heat-map";
 import { type Content, escapeHtml, type Html, html } from "./html";
+import { image } from "./picture";
 
 export interface Panel {
   /** Stands above it. */
@@ -156,5 +157,5 @@ function picture(
   const source =
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" ` +
     `font-family="sans-serif" font-size="11" fill="#808080">${drawn.join("")}</svg>`;
-  return html`<img src="data:image/svg+xml;base64,${Buffer.from(source).toString("base64")}" width="${WIDTH}" alt="${alt}">`;
+  return image(source, WIDTH, alt);
 }

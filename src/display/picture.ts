@@ -22,8 +22,13 @@ const MARGIN = { left: 48, right: 24, top: 10, bottom: 34 };
 /** @param alt what the picture says, in words */
 export function chart(lines: readonly Line[], alt: string, axes: { x: string; y: string }): Html {
   const source = svg(lines, axes);
-  const data = Buffer.from(source).toString("base64");
-  return html`<img src="data:image/svg+xml;base64,${data}" width="${WIDTH}" alt="${alt}">`;
+  return image(source, WIDTH, alt);
+}
+
+/** A picture with its source in its address. @param source SVG, which may be of any characters */
+export function image(source: string, width: number, alt: string): Html {
+  const bytes = Array.from(new TextEncoder().encode(source), (byte) => String.fromCharCode(byte));
+  return html`<img src="data:image/svg+xml;base64,${btoa(bytes.join(""))}" width="${width}" alt="${alt}">`;
 }
 
 export function svg(lines: readonly Line[], axes: { x: string; y: string }): string {

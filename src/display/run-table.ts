@@ -1,6 +1,6 @@
-/** A run's steps as a danfo DataFrame. danfo is heavy, so it is loaded when first asked for. */
-import type { DataFrame } from "danfojs-node";
+/** A run's steps as a danfo DataFrame. */
 import type { Run } from "../train/run";
+import { type DataFrame, dataFrame } from "./data-frame";
 
 const COLUMNS = ["step", "loss", "learningRate", "gradientNorm", "tokens", "milliseconds"] as const;
 
@@ -9,11 +9,10 @@ const COLUMNS = ["step", "loss", "learningRate", "gradientNorm", "tokens", "mill
  * names. Evaluations are in `run.evaluations`.
  */
 export function runTable(run: Run): DataFrame {
-  const danfo = require("danfojs-node") as typeof import("danfojs-node");
   const metrics = [...new Set(run.steps.flatMap((step) => Object.keys(step.metrics)))];
   const rows = run.steps.map((step) => [
     ...COLUMNS.map((name) => step[name]),
     ...metrics.map((name) => step.metrics[name] ?? Number.NaN),
   ]);
-  return new danfo.DataFrame(rows, { columns: [...COLUMNS, ...metrics] });
+  return dataFrame(rows, [...COLUMNS, ...metrics]);
 }

@@ -1,8 +1,8 @@
 /** All recorded runs as a danfo DataFrame, to be looked through, filtered and sorted. */
-import type { DataFrame } from "danfojs-node";
 import { said } from "../runs/groups";
 import type { Run } from "../train/run";
 import { loadRuns } from "../train/store";
+import { type DataFrame, dataFrame } from "./data-frame";
 
 /**
  * The runs that were recorded in this folder, one row each, the newest first: id, time, status, model, method with its
@@ -14,7 +14,6 @@ export function runs(): DataFrame {
 }
 
 export function runsTable(all: readonly Run[]): DataFrame {
-  const danfo = require("danfojs-node") as typeof import("danfojs-node");
   const union = (names: (run: Run) => object) => [...new Set(all.flatMap((run) => Object.keys(names(run))))];
   const outcomes = union(({ outcome }) => outcome);
   // What a sweep knows its trials by tells a reader nothing.
@@ -37,7 +36,10 @@ export function runsTable(all: readonly Run[]): DataFrame {
     ...notes.map((name): [string, (run: Run) => string] => [name, ({ origin }) => origin.notes[name] ?? ""]),
   ];
   const rows = all.map((run) => columns.map(([, value]) => value(run)));
-  return new danfo.DataFrame(rows, { columns: columns.map(([name]) => name) });
+  return dataFrame(
+    rows,
+    columns.map(([name]) => name),
+  );
 }
 
 const number = (value: unknown): number => (typeof value === "number" ? value : Number.NaN);

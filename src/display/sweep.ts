@@ -1,5 +1,4 @@
 /** A sweep's result: its table, means against an axis or over two as a heat map, and all axes at once as parallel lines. */
-import type { DataFrame } from "danfojs-node";
 import { isPart } from "../measure/forgetting";
 import { columns, counted, short } from "../measure/format";
 import type { Statistics } from "../measure/statistics";
@@ -7,6 +6,7 @@ import { inWords, label } from "../runs/grid";
 import type { CellResult, Sweep } from "../runs/sweep-result";
 import { bundle, DISPLAY, type MimeBundle } from "./bundle";
 import { withMargin } from "./compare";
+import { type DataFrame, dataFrame } from "./data-frame";
 import { COLOURS, Figure, type Trace } from "./figure";
 import { heatMap } from "./heat-map";
 import { type Html, html, table } from "./html";
@@ -20,7 +20,6 @@ const METHOD = "method";
  * 95 % interval beside it ("held-out loss ±"; NaN for a single seed).
  */
 export function sweepTable(sweep: Sweep): DataFrame {
-  const danfo = require("danfojs-node") as typeof import("danfojs-node");
   const heads = [
     METHOD,
     ...sweep.axes,
@@ -38,7 +37,7 @@ export function sweepTable(sweep: Sweep): DataFrame {
       return [mean, margin];
     }),
   ]);
-  return new danfo.DataFrame(rows, { columns: heads });
+  return dataFrame(rows, heads);
 }
 
 /** Measures that are no parts of others; those are in the DataFrame alone. */

@@ -52,10 +52,10 @@ function threads(): Worker[] {
 /**
  * `inputs.map(work)`, on all cores.
  * @param work exported by `module` under its own name; gets and returns what can be sent between threads
- * @param module its file: `__filename`
+ * @param module its file: `() => __filename`; asked for only where there are threads
  * @throws what `work` throws, for the first input for which it does
  */
-export function mapOnCores<I, O>(work: (input: I) => O, module: string, inputs: readonly I[]): O[] {
+export function mapOnCores<I, O>(work: (input: I) => O, module: () => string, inputs: readonly I[]): O[] {
   const outputs = new Map<number, O>();
   let longest = 0;
   const here = (index: number) => {
@@ -74,7 +74,7 @@ export function mapOnCores<I, O>(work: (input: I) => O, module: string, inputs: 
   Atomics.store(counts, Count.Next, 1);
   const ports = threads().map((worker) => {
     const { port1, port2 } = new MessageChannel();
-    const share: Share = { module, name: work.name, inputs, counts, port: port2 };
+    const share: Share = { module: module(), name: work.name, inputs, counts, port: port2 };
     worker.postMessage(share, [port2]);
     return port1;
   });

@@ -1,8 +1,8 @@
 /** Which engine runs compiled code, which one runs eager code, and why not another. */
-import * as ort from "onnxruntime-node";
 import { type EagerReport, eager } from "./eager";
 import { Graph } from "./graph";
 import { writeModel } from "./onnx";
+import * as ort from "./runtime";
 
 /** An execution provider of ONNX Runtime. */
 export type Device = "cpu" | "webgpu" | "cuda" | "tensorrt" | "coreml" | "dml";
@@ -12,7 +12,7 @@ export type Device = "cpu" | "webgpu" | "cuda" | "tensorrt" | "coreml" | "dml";
  * @throws for one that ONNX Runtime does not offer here
  */
 export function chosenDevice(option?: Device): Device {
-  const wanted = option ?? (process.env.LORALAB_DEVICE || "cpu");
+  const wanted = option ?? (globalThis.process?.env.LORALAB_DEVICE || "cpu");
   if (!offered().includes(wanted as Device)) {
     const asked = option === undefined ? "LORALAB_DEVICE" : "The option device";
     throw new Error(`${asked} is "${wanted}", but ONNX Runtime offers ${offered().join(", ")} here.`);
@@ -20,10 +20,7 @@ export function chosenDevice(option?: Device): Device {
   return wanted as Device;
 }
 
-/** The providers that this build of ONNX Runtime was made with; a driver may still be missing. */
-const offered = (): Device[] => ort.listSupportedBackends().map(({ name }) => name as Device);
-
-export const runtimeVersion = (): string => ort.env.versions.node ?? ort.env.versions.common;
+const offered = (): Device[] => ort.providers() as Device[];
 
 export interface DeviceReport {
   /** What runs compiled code. */
@@ -48,7 +45,7 @@ export async function device(): Promise<DeviceReport> {
         `works here, but was not asked for: set LORALAB_DEVICE=${name}, or give the option device: "${name}"`,
     });
   }
-  const description = `ONNX Runtime ${runtimeVersion()}, provider ${inUse}`;
+  const description = `ONNX Runtime ${ort.runtimeVersion()}, provider ${inUse}`;
   return { compiled: { device: inUse, description }, others, eager: await eager() };
 }
 

@@ -9,8 +9,8 @@ import * as tf from "@tensorflow/tfjs";
 import { findTensorFlow, loadTensorFlow, TENSORFLOW_PACKAGES, type TensorFlowPackage } from "./tensorflow";
 
 const BACKENDS = ["tensorflow", "wasm", "cpu"] as const;
-/** A tfjs backend by the name that tfjs gives it. */
-export type EagerBackend = (typeof BACKENDS)[number];
+/** A tfjs backend by the name that tfjs gives it. WebGL is a page's. */
+export type EagerBackend = (typeof BACKENDS)[number] | "webgl";
 
 export interface EagerReport {
   /** The tfjs backend that was made current. */
@@ -67,7 +67,7 @@ const CHOICES: Choice[] = [
 ];
 
 async function choose(wanted: string | undefined): Promise<EagerReport> {
-  if (wanted !== undefined && !BACKENDS.includes(wanted as EagerBackend)) {
+  if (wanted !== undefined && !(BACKENDS as readonly string[]).includes(wanted)) {
     throw new Error(`LORALAB_EAGER is "${wanted}"; expected ${BACKENDS.join(", ")}, or nothing`);
   }
   const reasons: EagerReport["reasons"] = [];

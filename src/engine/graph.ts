@@ -80,7 +80,7 @@ export class Graph {
     }
     const make = () => ({ id: this.nextId++, shape, dtype, data });
     if (data.length <= SMALL) {
-      const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64");
+      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
       return this.remember(`constant ${dtype} [${shape}] ${bytes}`, make);
     }
     const sharing = this.buffers.get(data.buffer) ?? [];

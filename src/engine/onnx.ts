@@ -69,7 +69,8 @@ const nameOf = (value: Value): string => value.input ?? `%${value.id}`;
 
 function attribute(name: string, value: Attribute): object {
   if (typeof value === "number") return { name, type: ATTRIBUTE_TYPE.int, i: value };
-  if (typeof value === "string") return { name, type: ATTRIBUTE_TYPE.string, s: Buffer.from(value) };
+  if (typeof value === "string")
+    return { name, type: ATTRIBUTE_TYPE.string, s: new TextEncoder().encode(value) };
   if (Array.isArray(value)) return { name, type: ATTRIBUTE_TYPE.ints, ints: value };
   return { name, type: ATTRIBUTE_TYPE.float, f: value.float };
 }

@@ -2,11 +2,11 @@
  * Traced functions as native programs: graph → ONNX model → ONNX Runtime session.
  */
 import type * as tf from "@tensorflow/tfjs";
-import * as ort from "onnxruntime-node";
 import { record as recordGraph } from "./backend";
 import { chosenDevice, type Device } from "./device";
 import { type DType, sizeOf, type TypedArray } from "./graph";
 import { writeModel } from "./onnx";
+import * as ort from "./runtime";
 import { outputOf, State } from "./state";
 import { computeThread, type Session } from "./thread";
 import { mostThreads } from "./threads";

@@ -6,7 +6,8 @@
  * Learns Less and Forgets Less" (Biderman et al., arXiv:2405.09673) sets it against what was learned.
  */
 import type { LanguageModel } from "../model/language-model";
-import { type Example, evaluateLoss } from "../train";
+import type { Example } from "../train/data";
+import { evaluateLoss } from "../train/evaluate";
 import { type Cloze, completed } from "./cloze";
 import { type SourceProbes, sourceProbes } from "./source-probes";
 

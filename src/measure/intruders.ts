@@ -177,7 +177,7 @@ export function intruders(
   const control = (i: number): Cosines => {
     controls ??= mapOnCores(
       directionsAtRandom,
-      __filename,
+      () => __filename,
       tuned.map(({ update, directions }, i) => ({
         before: update.before,
         change: update.factors ?? update.delta(),

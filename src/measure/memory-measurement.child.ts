@@ -1,7 +1,7 @@
 /** The process that is measured: reads the program of a training step, makes its session, and trains. */
 import { readFileSync } from "node:fs";
 import * as ort from "onnxruntime-node";
-import type { Job, Resident } from "./memory-measurement";
+import type { Job, Resident } from "./fresh-process";
 
 const rss = () => process.memoryUsage.rss();
 const collect = (globalThis as { gc?: () => void }).gc!;

@@ -5,15 +5,12 @@
  * In the process that trains already, memory is no measure of anything: arrays of earlier cells wait for the garbage
  * collector, and freed native memory stays with the process.
  */
-import { fork } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { extname, join } from "node:path";
-import { type InputSpec, record } from "../engine";
+import { record } from "../engine";
 import type { LanguageModel } from "../model/language-model";
 import { languageLoss } from "../train/language-loss";
 import { OPTIMIZERS, type OptimizerName } from "../train/optimizers";
 import { stepFunction } from "../train/step";
+import { type Resident, residentMemory } from "./fresh-process";
 import { type Plan, plan } from "./plan";
 
 export interface MeasureOptions {
@@ -23,25 +20,6 @@ export interface MeasureOptions {
   sequence?: number;
   /** Default "adamw". */
   optimizer?: OptimizerName;
-}
-
-/** What the other process is given: a file with the model, one with the constants, and where they are in it. */
-export interface Job {
-  model: string;
-  constants: string;
-  places: { path: string; offset: number; length: number }[];
-  inputs: Record<string, InputSpec>;
-  steps: number;
-}
-
-/** Resident memory in bytes, above that of the process before it was given anything. */
-export interface Resident {
-  /** With the frozen weights read. */
-  weights: number;
-  /** With the session made. */
-  session: number;
-  /** The highest while it was training. */
-  peak: number;
 }
 
 export class MemoryMeasurement {
@@ -107,45 +85,8 @@ export async function measureMemory(
     settings: rule.defaults,
     maxGradientNorm: 1,
   });
-  const { model: bytes, externalData } = record(fn, inputs, "cpu");
-  const folder = mkdtempSync(join(tmpdir(), "loralab-memory-"));
-  try {
-    let offset = 0;
-    const places = externalData.map(({ path, data }) => {
-      const place = { path, offset, length: data.byteLength };
-      offset += data.byteLength;
-      return place;
-    });
-    const [file, constants] = [join(folder, "step.onnx"), join(folder, "constants")];
-    writeFileSync(file, bytes);
-    writeFileSync(constants, "");
-    for (const { data } of externalData) writeFileSync(constants, data, { flag: "a" });
-    const resident = await run({ model: file, constants, places, inputs, steps: STEPS });
-    const isPlanned = ["full", "lora", "dora"].includes(adapter.method);
-    const planned = isPlanned ? plan(model, { batch, sequence, optimizer }) : undefined;
-    return new MemoryMeasurement(model, { batch, sequence, optimizer }, resident, planned);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** Runs the job in a process of its own; from TypeScript, as tests do, with the loader that this process has. */
-function run(job: Job): Promise<Resident> {
-  const extension = extname(__filename);
-  return new Promise((resolve, reject) => {
-    const child = fork(join(__dirname, `memory-measurement.child${extension}`), [], {
-      execArgv: ["--expose-gc", ...(extension === ".ts" ? ["--require", require.resolve("tsx/cjs")] : [])],
-      stdio: ["ignore", "ignore", "pipe", "ipc"],
-    });
-    let said = "";
-    child.stderr!.on("data", (text) => {
-      said += text;
-    });
-    child.on("message", (resident) => resolve(resident as Resident));
-    child.on("error", reject);
-    child.on("exit", (code, signal) =>
-      reject(new Error(`measureMemory: the measuring process ended (${signal ?? code}): ${said}`)),
-    );
-    child.send(job);
-  });
+  const resident = await residentMemory({ ...record(fn, inputs, "cpu"), inputs, steps: STEPS });
+  const isPlanned = ["full", "lora", "dora"].includes(adapter.method);
+  const planned = isPlanned ? plan(model, { batch, sequence, optimizer }) : undefined;
+  return new MemoryMeasurement(model, { batch, sequence, optimizer }, resident, planned);
 }

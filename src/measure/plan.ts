@@ -2,10 +2,9 @@
  * `plan`: what fine-tuning a model takes, before anything is downloaded. Parameters are counted from the configuration
  * alone, exactly; memory is arithmetic with every term shown.
  */
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { isFile, join, readFileSync } from "../model/disk";
 import { LanguageModel } from "../model/language-model";
-import { resolveModelFolder } from "../model/load";
+import { resolveModelFolder } from "../model/places";
 import { QuantizedWeight } from "../model/quantized";
 import { type Architecture, architectureOf, catalogued, catalogueNames } from "./catalogue";
 import { type Fit, fitsOn } from "./hardware";
@@ -190,7 +189,7 @@ function findArchitecture(model: Plannable): Architecture {
 }
 
 function configFile(nameOrPath: string): string {
-  if (existsSync(nameOrPath) && statSync(nameOrPath).isFile()) return nameOrPath;
+  if (isFile(nameOrPath)) return nameOrPath;
   try {
     return join(resolveModelFolder(nameOrPath), "config.json");
   } catch (error) {

@@ -1,7 +1,6 @@
 /** What the base models that come with loralab knew before any fine-tuning: texts and sentences held out from pre-training. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { packageRoot } from "../model/load";
+import { join, readFileSync } from "../model/disk";
+import { packageRoot } from "../model/places";
 import { COUNTRIES } from "../train/tasks/countries";
 import type { Cloze } from "./cloze";
 

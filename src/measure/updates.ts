@@ -99,7 +99,7 @@ export function svdOfUpdate({ factors, delta }: Update, count?: number): Singula
 export const valuesOfUpdates = (updates: readonly Update[]): number[][] =>
   mapOnCores(
     singularValuesOf,
-    __filename,
+    () => __filename,
     updates.map(({ factors, delta }) => factors ?? delta()),
   );
 
@@ -112,7 +112,7 @@ const bases = new WeakMap<HostArray, LeftBasis>();
 /** The bases of frozen weights' left singular vectors, which are computed once for each. */
 export function basesOf(weights: readonly HostArray[]): LeftBasis[] {
   const missing = weights.filter((weight) => !bases.has(weight));
-  for (const [i, basis] of mapOnCores(leftBasisOf, __filename, missing).entries())
+  for (const [i, basis] of mapOnCores(leftBasisOf, () => __filename, missing).entries())
     bases.set(missing[i]!, basis);
   return weights.map((weight) => bases.get(weight)!);
 }
@@ -146,7 +146,7 @@ export function tunedWeights(model: Adapted, count: number): Tuned[] {
     return known.tuned;
   const updates = updatesOf(model);
   const inputs = updates.map(({ before, delta }) => ({ before, delta: delta(), count }));
-  const found = mapOnCores(strongestDirections, __filename, inputs);
+  const found = mapOnCores(strongestDirections, () => __filename, inputs);
   const tuned = updates.map((update, i) => ({ update, directions: found[i]! }));
   decompositions.set(adapter!, { weights, version: adapter!.parameters.version, count, tuned });
   return tuned;

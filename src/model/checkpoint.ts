@@ -2,10 +2,8 @@
  * A checkpoint's weights in a folder, as Hugging Face lays them out: one `model.safetensors`, or several shards with a
  * `model.safetensors.index.json` that says which tensor is in which.
  */
-import { existsSync } from "node:fs";
-import { rm } from "node:fs/promises";
-import { basename, join } from "node:path";
 import { type HostArray, sizeOf } from "../engine";
+import { basename, existsSync, join, rm } from "./disk";
 import { readJson, writeJson } from "./files";
 import { type FloatFormat, readSafetensorsHeader, streamSafetensors, writeSafetensors } from "./safetensors";
 

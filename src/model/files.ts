@@ -1,13 +1,12 @@
 /** Files that are either whole or not there, and JSON objects in them. */
-import { randomBytes } from "node:crypto";
-import { type FileHandle, open, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, readFile, rename, rm } from "./disk";
 
 /** Calls `write` with a temporary file beside `path`, then renames it into place; removes it when `write` throws. */
 export async function writeAtomically(
   path: string,
   write: (file: FileHandle) => Promise<void>,
 ): Promise<void> {
-  const temporary = `${path}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
+  const temporary = `${path}.${Math.random().toString(36).slice(2)}.tmp`;
   try {
     const file = await open(temporary, "wx");
     try {

@@ -13,8 +13,9 @@ export {
   type TextModel,
 } from "./generate";
 export { LanguageModel, type LoadOptions, loadModel, saveModel } from "./language-model";
-export { type ModelFiles, readModelFolder, resolveModelFolder, writeModelFolder } from "./load";
+export { type ModelFiles, readModelFolder, writeModelFolder } from "./load";
 export { Parameters } from "./parameters";
+export { resolveModelFolder } from "./places";
 export { bytesHeld } from "./quantized";
 export {
   type FloatFormat,

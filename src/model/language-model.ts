@@ -29,8 +29,8 @@ import {
   type Prompt,
   stream,
 } from "./generate";
-import { fetchModel, isHubName } from "./hub";
-import { isShipped, localModelFolder, readModelFolder, resolveModelFolder, writeModelFolder } from "./load";
+import { readModelFolder, writeModelFolder } from "./load";
+import { locate, type ModelSource } from "./places";
 import { ProgramCache } from "./programs";
 import { type QuantizationSettings, QuantizedWeight, quantizeInside } from "./quantized";
 import { rowwise } from "./rowwise";
@@ -409,14 +409,6 @@ export class LanguageModel {
   }
 }
 
-/** What `loadModel` takes. */
-export interface ModelSource {
-  /** The name of a model, or the whole path of a folder. */
-  name: string;
-  /** Of a model on the hub. */
-  revision?: string;
-}
-
 export interface LoadOptions {
   /** Of a model on the hub: a branch, a tag or a commit; "main" by default. */
   revision?: string;
@@ -438,18 +430,9 @@ export async function loadModel(
   nameOrPath: string,
   { revision, quantize }: LoadOptions = {},
 ): Promise<LanguageModel> {
-  const fromHub = isHubName(nameOrPath) && !localModelFolder(nameOrPath);
-  if (revision !== undefined && !fromHub) {
-    throw new Error(
-      `loadModel: only models of the hub have revisions; ${JSON.stringify(nameOrPath)} is none.`,
-    );
-  }
-  const folder = fromHub ? await fetchModel(nameOrPath, revision) : resolveModelFolder(nameOrPath);
+  const { folder, name, source } = await locate(nameOrPath, revision);
   const form = quantize && ((name: string, weight: HostArray) => quantizeInside(name, weight, quantize));
   const [files] = await Promise.all([readModelFolder(folder, form), eager()]);
-  const name = fromHub ? nameOrPath : folder.split(/[\\/]/).at(-1)!;
-  // A model that comes with loralab lies elsewhere on another computer.
-  const source = { name: fromHub || isShipped(folder) ? name : folder, revision };
   return new LanguageModel({ name, ...files, source });
 }
 

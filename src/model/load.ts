@@ -3,13 +3,12 @@
  * written back. Nothing is taken on trust: every weight that the configuration implies must be there, in its shape, and
  * no other.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
 import type { HostArray } from "../engine";
 import { checkpointShapes, readCheckpoint, writeCheckpoint } from "./checkpoint";
 import { configToJson, type ModelConfig, parseConfig } from "./config";
+import { existsSync, join, mkdir, writeFile } from "./disk";
 import { readJson, writeJson } from "./files";
+import { resolveModelFolder } from "./places";
 import type { FloatFormat } from "./safetensors";
 import { loadTokenizer, type Tokenizer } from "./tokenizer";
 import { weightShapes } from "./transformer";
@@ -21,32 +20,6 @@ export interface ModelFiles {
   /** Absent when the folder has no tokenizer.json. */
   tokenizer?: Tokenizer;
 }
-
-/**
- * Folder of a model: a path to a folder with a config.json, or the name of a model that comes with the package.
- * Throws with the names that exist.
- */
-export function resolveModelFolder(nameOrPath: string): string {
-  const folder = localModelFolder(nameOrPath);
-  if (folder) return folder;
-  const shipped = join(packageRoot(), "models");
-  const names = existsSync(shipped)
-    ? readdirSync(shipped).filter((n) => existsSync(join(shipped, n, "config.json")))
-    : [];
-  throw new Error(
-    `no model ${JSON.stringify(nameOrPath)}: expected a folder with config.json, tokenizer.json and model.safetensors, ` +
-      `or one of the models that come with loralab: ${names.join(", ") || "none is installed"}`,
-  );
-}
-
-/** The same, without an error where there is none. */
-export const localModelFolder = (nameOrPath: string): string | undefined =>
-  [resolve(nameOrPath), join(packageRoot(), "models", nameOrPath)].find((folder) =>
-    existsSync(join(folder, "config.json")),
-  );
-
-/** Whether a model's folder comes with the package. */
-export const isShipped = (folder: string): boolean => dirname(folder) === join(packageRoot(), "models");
 
 /**
  * Reads and checks a model. Weights of any float format arrive as float32.
@@ -118,16 +91,3 @@ const list = (what: string, names: string[]) =>
   names.length === 0
     ? ""
     : `${names.length} ${what}: ${names.slice(0, 3).join(", ")}${names.length > 3 ? ", …" : ""}`;
-
-/** loralab's own version. */
-export const packageVersion = (): string =>
-  JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")).version;
-
-/** The folder of loralab's package.json, from src as well as from dist. */
-export function packageRoot(): string {
-  for (let folder = __dirname; folder !== dirname(folder); folder = dirname(folder)) {
-    const manifest = join(folder, "package.json");
-    if (existsSync(manifest) && JSON.parse(readFileSync(manifest, "utf8")).name === "loralab") return folder;
-  }
-  throw new Error(`no package.json of loralab above ${__dirname}; is the installation complete?`);
-}

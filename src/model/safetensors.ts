@@ -6,8 +6,8 @@
  *
  * On the host, floating-point tensors are float32 whatever the file holds.
  */
-import { type FileHandle, open } from "node:fs/promises";
 import type { HostArray } from "../engine";
+import { type FileHandle, open } from "./disk";
 import { writeAtomically } from "./files";
 import { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16 } from "./halves";
 import { duplicateKey } from "./json";
@@ -22,6 +22,7 @@ const ELEMENT_BYTES: Record<string, number> = {
 };
 const MAX_HEADER_BYTES = 100_000_000;
 const CHUNK_BYTES = 8 << 20;
+const SPACE = 0x20;
 
 /** How floating-point tensors are stored. */
 export type FloatFormat = "F32" | "F16" | "BF16";
@@ -108,11 +109,11 @@ export async function writeSafetensors(
     header.push([name, { dtype, shape: tensor.shape, data_offsets }]);
     position += bytes;
   }
-  const json = Buffer.from(JSON.stringify(Object.fromEntries(header)));
-  const padded = Buffer.alloc(8 * Math.ceil(json.length / 8), " ");
-  json.copy(padded);
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(padded.length));
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
+  const padded = new Uint8Array(8 * Math.ceil(json.length / 8)).fill(SPACE);
+  padded.set(json);
+  const length = new Uint8Array(8);
+  new DataView(length.buffer).setBigUint64(0, BigInt(padded.length), true);
 
   await writeAtomically(path, async (file) => {
     await writeFully(file, length);
@@ -128,9 +129,9 @@ async function readHeader(file: FileHandle, path: string): Promise<SafetensorsHe
   const { size } = await file.stat();
   if (size < 8)
     reject(0, `a safetensors file starts with 8 bytes of header length, this one has ${size} bytes`);
-  const prefix = Buffer.alloc(8);
+  const prefix = new Uint8Array(8);
   await readFully(file, prefix, 0, path);
-  const length = Number(prefix.readBigUInt64LE());
+  const length = Number(new DataView(prefix.buffer).getBigUint64(0, true));
   if (length > MAX_HEADER_BYTES) {
     reject(
       0,
@@ -138,7 +139,7 @@ async function readHeader(file: FileHandle, path: string): Promise<SafetensorsHe
     );
   }
   if (8 + length > size) reject(8, `truncated header: ${length} bytes announced, ${size - 8} present`);
-  const buffer = Buffer.alloc(length);
+  const buffer = new Uint8Array(length);
   await readFully(file, buffer, 8, path);
 
   let text = "";
@@ -152,7 +153,7 @@ async function readHeader(file: FileHandle, path: string): Promise<SafetensorsHe
   if (!isRecord(parsed) || !text.startsWith("{")) return reject(8, "the header must be a JSON object");
   const twice = duplicateKey(text);
   if (twice)
-    reject(8 + Buffer.byteLength(text.slice(0, twice.index)), `duplicate name ${JSON.stringify(twice.key)}`);
+    reject(8 + byteLength(text.slice(0, twice.index)), `duplicate name ${JSON.stringify(twice.key)}`);
 
   const { __metadata__: metadata = {}, ...infos } = parsed;
   if (!isRecord(metadata) || !Object.values(metadata).every((value) => typeof value === "string")) {
@@ -309,6 +310,8 @@ async function writeFully(file: FileHandle, source: Uint8Array): Promise<void> {
     done += (await file.write(source, done, Math.min(source.length - done, 1 << 30))).bytesWritten;
   }
 }
+
+const byteLength = (text: string): number => new TextEncoder().encode(text).length;
 
 const elementCount = (shape: number[]) => shape.reduce((product, size) => product * size, 1);
 

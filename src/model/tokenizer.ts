@@ -2,10 +2,9 @@
  * Text ↔ token ids, by a model's own `tokenizer.json`. The work is done by @huggingface/tokenizers; this adds the ids
  * that end and pad a text, exact decoding, and decoding token by token without ever emitting half a character.
  */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { type ChatTemplate, chatTemplateOf, type Message } from "./chat";
 import type { ModelConfig } from "./config";
+import { join, readFile } from "./disk";
 import { parseJson } from "./files";
 
 /** The part of @huggingface/tokenizers that is used; its own declarations resolve only from ES modules. */

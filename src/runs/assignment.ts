@@ -10,7 +10,8 @@ import { adalora, dora, full, houlsby, lora, mixture, olora, pissa, qalora, vera
 import { chosenDevice } from "../engine";
 import type { Method } from "../model/adapter";
 import type { Prompt } from "../model/generate";
-import type { LanguageModel, ModelSource } from "../model/language-model";
+import type { LanguageModel } from "../model/language-model";
+import type { ModelSource } from "../model/places";
 import { type QuantizationSettings, QuantizedWeight } from "../model/quantized";
 import type { Objective } from "../train/objective";
 import { dpo } from "../train/objectives/dpo";

@@ -8,7 +8,7 @@
  */
 import { Queue } from "bullmq";
 import { Redis } from "ioredis";
-import { versions } from "../train/origin";
+import { versions } from "../train/computer";
 
 /** Before all names of ours. */
 export const PREFIX = "loralab";

@@ -3,10 +3,8 @@
  * rest as JSON in the same file's metadata. One file, written beside the old one and then renamed: a crash leaves the
  * old checkpoint or the new one, and never parts of both.
  */
-import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import type { HostArray } from "../engine";
+import { existsSync, join, mkdir } from "../model/disk";
 import { readSafetensors, writeSafetensors } from "../model/safetensors";
 import type { EvaluationRecord, StepRecord } from "./run";
 

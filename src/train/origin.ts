@@ -2,12 +2,10 @@
  * What a run was of: the model, the method, the data, the place. Plain values, so that a record in a file says as much as
  * the live run; and hashes where the thing itself is large, so that two runs can be told to be of the same.
  */
-import { createHash, type Hash } from "node:crypto";
-import { availableParallelism, cpus } from "node:os";
-import { chosenDevice, type HostArray, runtimeVersion } from "../engine";
+import { chosenDevice, type HostArray } from "../engine";
 import { LanguageModel } from "../model/language-model";
-import { packageVersion } from "../model/load";
 import { QuantizedWeight } from "../model/quantized";
+import { computer, type Hash, sha256, versions } from "./computer";
 import type { TrainOptions } from "./settings";
 
 export interface Origin {
@@ -75,11 +73,7 @@ export function originOf<Datum>(
       },
     }),
     ...(objective?.reward && { reward: identify(objective.reward) }),
-    device: {
-      name: chosenDevice(engine?.device),
-      cpu: cpus()[0]?.model.trim() ?? "unknown",
-      cores: availableParallelism(),
-    },
+    device: { name: chosenDevice(engine?.device), ...computer() },
     versions: versions(),
     notes: typeof record === "object" ? record : {},
   };
@@ -94,13 +88,6 @@ export function identify(reward: object): { name: string; hash?: string } {
   return { name: (reward as { name?: string }).name || "reward", hash: hashOf(reward) };
 }
 
-/** Of loralab, Node and ONNX Runtime. */
-export const versions = (): Record<string, string> => ({
-  loralab: packageVersion(),
-  node: process.versions.node,
-  onnxruntime: runtimeVersion(),
-});
-
 /** Half of a SHA-256: enough to tell anything apart that a laboratory makes. */
 const shortened = (hash: Hash): string => hash.digest("hex").slice(0, 32);
 
@@ -110,7 +97,7 @@ const known = new WeakMap<ReadonlyMap<string, HostArray>, string>();
 export function fingerprint({ config, weights }: LanguageModel): string {
   const found = known.get(weights);
   if (found) return found;
-  const hash = createHash("sha256").update(JSON.stringify(config));
+  const hash = sha256().update(JSON.stringify(config));
   for (const [name, { data, shape }] of weights) hash.update(`${name} [${shape}]`).update(data);
   const value = shortened(hash);
   known.set(weights, value);
@@ -122,7 +109,7 @@ export function fingerprint({ config, weights }: LanguageModel): string {
  * JSON, as of a cycle.
  */
 export function hashOf(value: unknown): string | undefined {
-  const hash = createHash("sha256");
+  const hash = sha256();
   if (ArrayBuffer.isView(value)) return shortened(hash.update(value as Uint8Array));
   try {
     for (const item of Array.isArray(value) ? value : [value])

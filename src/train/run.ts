@@ -2,7 +2,6 @@
  * The record of a training run: what was asked for, what happened at each step, and how it ended. Plain values alone, so
  * that a run that is read from a file is the same as the live one.
  */
-import { randomInt } from "node:crypto";
 import type { Prompt } from "../model/generate";
 import type { Origin } from "./origin";
 
@@ -121,5 +120,11 @@ export class Run {
 /** Eight letters and digits without those that look alike: short enough to type, and never the same twice. */
 function newId(): string {
   const letters = "23456789abcdefghjkmnpqrstuvwxyz";
-  return Array.from({ length: 8 }, () => letters[randomInt(letters.length)]).join("");
+  const fits = 256 - (256 % letters.length); // so that no letter is likelier than another
+  let id = "";
+  while (id.length < 8) {
+    for (const byte of crypto.getRandomValues(new Uint8Array(8 - id.length)))
+      if (byte < fits) id += letters[byte % letters.length];
+  }
+  return id;
 }

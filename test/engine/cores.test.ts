@@ -18,7 +18,7 @@ if (typeof describe === "function") {
   describe("functions on all cores", () => {
     it("give what map gives, in its order, whichever thread did it", () => {
       const inputs = Array.from({ length: 40 }, (_, i) => i);
-      const outputs = mapOnCores(square, __filename, inputs);
+      const outputs = mapOnCores(square, () => __filename, inputs);
       assert.deepEqual(
         outputs.map((output) => output.square[0]),
         inputs.map((x) => x * x),
@@ -27,17 +27,23 @@ if (typeof describe === "function") {
     });
 
     it("do little work here, and none of nothing", () => {
-      assert.deepEqual(mapOnCores(quickly, "no such file", [1, 2, 3]), [1, 4, 9]);
-      assert.deepEqual(mapOnCores(square, __filename, []), []);
+      assert.deepEqual(
+        mapOnCores(quickly, () => "no such file", [1, 2, 3]),
+        [1, 4, 9],
+      );
+      assert.deepEqual(
+        mapOnCores(square, () => __filename, []),
+        [],
+      );
     });
 
     it("throw what the function throws, on any thread, and work again afterwards", () => {
       const inputs = Array.from({ length: 40 }, (_, i) => (i === 20 ? -1 : i));
       assert.throws(
-        () => mapOnCores(square, __filename, inputs),
+        () => mapOnCores(square, () => __filename, inputs),
         (error) => error instanceof RangeError && error.message === "-1 is below zero",
       );
-      assert.equal(mapOnCores(square, __filename, inputs.slice(0, 20)).length, 20);
+      assert.equal(mapOnCores(square, () => __filename, inputs.slice(0, 20)).length, 20);
     });
   });
 }

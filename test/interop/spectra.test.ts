@@ -9,7 +9,7 @@ import { coordinates as coordinatesIn, leftBasis, singularValues, svd } from "..
 import { intruders, principalAngles, spectra } from "../../src/measure";
 import { svdOfUpdate, updatesOf } from "../../src/measure/updates";
 import { type LanguageModel, loadModel } from "../../src/model/language-model";
-import { resolveModelFolder } from "../../src/model/load";
+import { resolveModelFolder } from "../../src/model/places";
 import { reference } from "./python";
 
 interface Expected {

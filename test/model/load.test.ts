@@ -3,7 +3,8 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { checkpointShapes, writeCheckpoint } from "../../src/model/checkpoint";
-import { readModelFolder, resolveModelFolder, writeModelFolder } from "../../src/model/load";
+import { readModelFolder, writeModelFolder } from "../../src/model/load";
+import { resolveModelFolder } from "../../src/model/places";
 import { readSafetensors, writeSafetensors } from "../../src/model/safetensors";
 import { byteTokenizer, randomWeights, tinyConfig, tinyJson } from "./tiny";
 

@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import {
   addition,
   answerForm,
-  codeDomain,
   isCorrect,
   largestDigit,
   modalities,
   rewardDigit,
-  sentiment,
   shortAnswers,
 } from "../../src/train";
+import { codeDomain } from "../../src/train/tasks/code";
+import { sentiment } from "../../src/train/tasks/sentiment";
 
 describe("short answers", () => {
   it("pair every question's bare answer with its whole sentence, of other countries where held out", () => {

@@ -30,7 +30,8 @@ export async function accuracy<Q extends Question>(
 ): Promise<{ fraction: number; answers: (Q & Marked)[] }> {
   if (questions.length === 0) throw new Error("accuracy: expected at least one question, got none.");
   // A token holds at least one byte, so a right answer, with one more token to end it, fits in so many.
-  const maxTokens = Math.max(...questions.map(({ completion }) => Buffer.byteLength(completion))) + 1;
+  const maxTokens =
+    Math.max(...questions.map(({ completion }) => new TextEncoder().encode(completion).length)) + 1;
   const generations: Generation[] = [];
   for (let at = 0; at < questions.length; at += AT_ONCE) {
     const prompts = questions.slice(at, at + AT_ONCE).map(({ prompt }) => prompt);
