@@ -1,5 +1,6 @@
 /** Timing in turns, and peers that run in a process of their own. */
 import { spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
@@ -52,6 +53,17 @@ export function ratios(results: Record<string, number[][]>, ours: string, theirs
 export function ratio(results: Record<string, number[][]>, ours: string, theirs: string): number | null {
   const all = ratios(results, ours, theirs);
   return all.length > 0 ? median(all) : null;
+}
+
+/**
+ * The largest resident memory of this process so far, in bytes. What `resourceUsage` tells counts what the process that
+ * started this one had, so Linux is asked itself.
+ */
+export function peakMemory(): number {
+  const kilobytes = existsSync("/proc/self/status")
+    ? Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync("/proc/self/status", "utf8"))![1])
+    : process.resourceUsage().maxRSS;
+  return 1024 * kilobytes;
 }
 
 export interface Peer {

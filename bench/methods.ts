@@ -9,7 +9,7 @@ import { adalora, dora, full, houlsby, lora, mixture, pissa, qalora, vera } from
 import { sizeOf } from "../src/engine";
 import type { LanguageModel } from "../src/model/language-model";
 import { bytesHeld } from "../src/model/quantized";
-import { inTurns, ratio } from "./measure";
+import { inTurns, peakMemory, ratio } from "./measure";
 import { benchModel } from "./models";
 import { compiledStep } from "./training";
 
@@ -63,7 +63,7 @@ export async function resources(model: string, method: string): Promise<Resource
     trainable: student.trainableCount,
     weightBytes: sum(held.map(({ bytes }) => bytes)),
     matricesOfFloat32: sum(inside.map(({ bytes }) => bytes)) / sum(inside.map(({ float32 }) => float32)),
-    peakRss: 1024 * process.resourceUsage().maxRSS,
+    peakRss: peakMemory(),
   };
 }
 

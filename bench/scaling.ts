@@ -34,14 +34,14 @@ export async function scaling(): Promise<Curve[]> {
   const student = (method: Method) => () => small.attach(method);
   const layers = small.config.layers;
   const upTo = (n: number) =>
-    new RegExp(`\\.layers\\.(${[...Array(n).keys()].map((i) => layers - 1 - i).join("|")})\\.`);
+    new RegExp(`.*\\.layers\\.(${[...Array(n).keys()].map((i) => layers - 1 - i).join("|")})\\..*`);
   const families: { name: string; axis: string; cases: Case[] }[] = [
     {
       name: "rank of LoRA",
       axis: "rank",
       cases: [1, 4, 16, 64, 256].map((rank) => ({
         x: rank,
-        model: student(lora({ rank, targets: /(q|o)_proj/ })),
+        model: student(lora({ rank, targets: ["q_proj", "o_proj"] })),
       })),
     },
     {

@@ -1,4 +1,6 @@
 /** A process that begins to use loralab as built: prints, as JSON, what it waited for and its largest memory after `STEPS` steps. */
+const { existsSync, readFileSync } = require("node:fs");
+
 const steps = Number(process.argv[2] ?? 1);
 const marks = [performance.now()];
 const mark = () => marks.push(performance.now());
@@ -19,6 +21,8 @@ mark();
   });
   mark();
   const [importing, loading, training] = marks.slice(1).map((time, i) => time - marks[i]);
-  console.log(JSON.stringify({ importing, loading, training, rss: process.resourceUsage().maxRSS * 1024 }));
+  const status = existsSync("/proc/self/status") ? readFileSync("/proc/self/status", "utf8") : "";
+  const peak = /VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? process.resourceUsage().maxRSS; // as in measure.ts
+  console.log(JSON.stringify({ importing, loading, training, rss: 1024 * peak }));
   process.exit(0);
 })();
