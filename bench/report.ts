@@ -42,7 +42,8 @@ export function write(part: Results): void {
   if (results.scaling) writeFileSync(join(__dirname, "scaling.svg"), drawn(results.scaling.curves));
 }
 
-const number = (x: number): string => (x < 0.095 ? x.toPrecision(2) : x < 10 ? x.toFixed(2) : x.toFixed(0));
+const number = (x: number): string =>
+  x < 0.095 ? x.toPrecision(2) : x < 10 && !Number.isInteger(x) ? x.toFixed(2) : x.toFixed(0);
 
 /** Median, range and verdict of a row, as text. */
 export function summary(row: Row): { measured: string; spread: string; target: string; held: string } {
@@ -91,7 +92,7 @@ function readme({ targets, gpu, scaling }: Results): string {
       `Measured on ${scaling.machine}, \`small\` unless the axis says otherwise, 8 × 128 tokens, AdamW. Solid: a whole step. Dashed: its`,
       "matrix products alone, counted in its program, at the rate of large ones. Both axes are logarithmic.",
       "",
-      "![Six panels on logarithmic axes: the time of a training step against rank, rows, length, width, layers with adapters and the part of the weights that is trained, each above a dashed line of its matrix products alone](scaling.svg)",
+      "![Six panels on logarithmic axes: the time of a training step against rank, rows, length, width, layers with adapters and the part of the weights that is trained, each with a dashed line of its matrix products alone](scaling.svg)",
       "",
       "| curve | from | to | time grows by | products grow by |",
       "| --- | --: | --: | --: | --: |",

@@ -87,28 +87,30 @@ export async function scaling(): Promise<Curve[]> {
   ];
   const products = await largeProducts();
   await products.run();
-  const curves: Curve[] = [];
+  const curves: { name: string; axis: string; points: { x: number; measured: number; flops: number }[] }[] =
+    [];
+  const rates: number[] = []; // one for all points: the slope of the floor is that of the operations
   for (const { name, axis, cases } of families) {
-    const points: Curve["points"] = [];
+    const points: (typeof curves)[number]["points"] = [];
     for (const { x, model, batch = SHAPE } of cases) {
       const made = model();
       const { step, dispose } = await compiledStep(made, batch);
       await step();
-      const [times, rates]: [number[], number[]] = [[], []];
+      const times: number[] = [];
       for (let i = 0; i < REPEATS; i++) {
         times.push(await step());
         rates.push(await products.run());
       }
       await dispose();
-      points.push({
-        x,
-        measured: median(times),
-        floor: (median(rates) * flopsOfStep(made, batch)) / products.flops,
-      });
+      points.push({ x, measured: median(times), flops: flopsOfStep(made, batch) });
     }
     curves.push({ name, axis, points });
   }
-  return curves;
+  const milliseconds = median(rates) / products.flops;
+  return curves.map(({ points, ...curve }) => ({
+    ...curve,
+    points: points.map(({ x, measured, flops }) => ({ x, measured, floor: flops * milliseconds })),
+  }));
 }
 
 const [WIDTH, HEIGHT] = [320, 240];
@@ -125,7 +127,7 @@ export function drawn(curves: readonly Curve[]): string {
   );
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${columns * WIDTH} ${rows * HEIGHT}" font-family="sans-serif" ` +
-    `font-size="11" fill="#707070"><rect width="100%" height="100%" fill="white"/>${panels.join("")}</svg>\n`
+    `font-size="11" fill="#707070"><title>How the time of a training step grows</title><rect width="100%" height="100%" fill="white"/>${panels.join("")}</svg>\n`
   );
 }
 
@@ -144,7 +146,7 @@ function panel({ name, axis, points }: Curve): string {
     WIDTH - MARGIN.right,
   );
   const py = scale(ys, HEIGHT - MARGIN.bottom, MARGIN.top);
-  const short = (x: number) => String(Number(x.toPrecision(2)));
+  const short = (x: number) => String(x < 100 ? Number(x.toPrecision(2)) : Math.round(x));
   const line = (of: (point: (typeof points)[number]) => number, colour: string, dash = "") =>
     `<path d="M${points.map((point) => `${px(point.x)} ${py(of(point))}`).join("L")}" fill="none" stroke="${colour}" stroke-width="2" stroke-dasharray="${dash}"/>`;
   const dots = points.map(
