@@ -86,7 +86,7 @@ describe("the example page", function () {
     const names = new Set<string>();
     page.on("download", (download) => names.add(download.suggestedFilename()));
     const arrived = page.waitForEvent("download", () => names.size === 2);
-    await page.getByRole("button", { name: "Download" }).click();
+    await page.getByRole("button", { name: "Download the adapter" }).click();
     await arrived;
     assert.deepEqual([...names].sort(), ["adapter_config.json", "adapter_model.safetensors"]);
   });
