@@ -5,43 +5,21 @@
 import assert from "node:assert/strict";
 import * as ort from "onnxruntime-node";
 import { full, lora } from "../../src/adapters";
-import { generator, sizeOf } from "../../src/engine";
+import { sizeOf } from "../../src/engine";
 import { record } from "../../src/engine/backend";
 import { type GraphNode, reachable } from "../../src/engine/graph";
 import type { Method } from "../../src/model/adapter";
-import { parseConfig } from "../../src/model/config";
-import { LanguageModel } from "../../src/model/language-model";
-import { weightShapes } from "../../src/model/transformer";
+import type { LanguageModel } from "../../src/model/language-model";
 import { train } from "../../src/train";
 import { languageLoss } from "../../src/train/language-loss";
 import { adamw } from "../../src/train/optimizers";
 import { stepFunction } from "../../src/train/step";
+import { tinyModel } from "./tiny-model";
 
 const BATCH = { rows: 2, length: 16, capacity: 32, packed: false };
 const UPDATE = { optimizer: adamw, settings: adamw.defaults, maxGradientNorm: 1 };
 
-function model(layers: number): LanguageModel {
-  const config = parseConfig({
-    model_type: "llama",
-    vocab_size: 96,
-    hidden_size: 32,
-    intermediate_size: 80,
-    num_hidden_layers: layers,
-    num_attention_heads: 4,
-    num_key_value_heads: 2,
-    max_position_embeddings: 64,
-    rms_norm_eps: 1e-5,
-    rope_theta: 10000,
-    tie_word_embeddings: true,
-    eos_token_id: 0,
-  });
-  const random = generator(1);
-  const weights = [...weightShapes(config)].map(([name, shape]) => {
-    const data = Float32Array.from({ length: sizeOf(shape) }, () => random() - 0.5);
-    return [name, { data, shape, dtype: "float32" as const }] as const;
-  });
-  return new LanguageModel({ name: "costs", config, weights: new Map(weights) });
-}
+const model = (layers: number): LanguageModel => tinyModel({ num_hidden_layers: layers });
 
 /** The program of a step: its operators, and the bytes of its inputs and outputs. */
 function step(layers: number, method: Method) {
