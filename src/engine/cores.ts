@@ -4,9 +4,9 @@
  * is one core, or where a thread does not start.
  */
 import { availableParallelism } from "node:os";
-import { extname, join } from "node:path";
-import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from "node:worker_threads";
 import { mostThreads } from "./threads";
+import { startWorker } from "./worker";
 
 /** Each thread gets a copy of all inputs, so there are few. */
 const MOST_THREADS = 4;
@@ -34,17 +34,9 @@ export type Result = { index: number } & ({ value: unknown } | { error: Error })
 let others: Worker[] | undefined;
 
 function threads(): Worker[] {
-  const extension = extname(__filename);
   others ??= Array.from(
     { length: Math.min(mostThreads() ?? availableParallelism(), MOST_THREADS) - 1 },
-    () => {
-      const worker = new Worker(join(__dirname, `cores.worker${extension}`), {
-        ...(extension === ".ts" && { execArgv: ["--require", require.resolve("tsx/cjs")] }),
-      });
-      worker.unref();
-      worker.on("error", () => {}); // What it does not send, this thread does.
-      return worker;
-    },
+    () => startWorker("cores").on("error", () => {}), // What it does not send, this thread does.
   );
   return others;
 }

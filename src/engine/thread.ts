@@ -3,10 +3,10 @@
  * busy while a program of its own runs; programs on other threads run beside it and beside each other.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { extname, join } from "node:path";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import type * as ort from "onnxruntime-node";
 import type { TypedArray } from "./graph";
+import { startWorker } from "./worker";
 
 /** What a program asks of ONNX Runtime, here or on another thread. */
 export interface Session {
@@ -64,11 +64,7 @@ export class ComputeThread {
   private ended?: Error;
 
   constructor() {
-    const extension = extname(__filename);
-    this.worker = new Worker(join(__dirname, `thread.worker${extension}`), {
-      ...(extension === ".ts" && { execArgv: ["--require", require.resolve("tsx/cjs")] }),
-    });
-    this.worker.unref();
+    this.worker = startWorker("thread");
     this.worker.on("message", ({ id, ...answer }: Answer) => {
       const { resolve, reject } = this.waiting.get(id)!;
       this.waiting.delete(id);
