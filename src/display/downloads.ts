@@ -6,20 +6,17 @@ import { bytes, duration } from "../measure/format";
 import { type Download, type DownloadObserver, observeDownloads } from "../model/downloads";
 import { bundle, DISPLAY, type Displayable } from "./bundle";
 import { html } from "./html";
-import { paced, type Show, type Terminal } from "./live";
+import { followHere, inLine, paced, type Show, type Terminal } from "./live";
 
 /** Follows every download from here on. Returns how to stop that. */
-export function showDownloads(): () => void {
-  return observeDownloads({
-    begin(download) {
-      const { display } = globalThis as { display?: unknown };
-      if (typeof display === "function") return followBar(download, display as Show);
-      const terminal = globalThis.process?.stderr;
-      if (terminal?.isTTY) return followLine(download, terminal);
-      return { step() {}, end() {} };
-    },
+export const showDownloads = (): (() => void) =>
+  observeDownloads({
+    begin: (download) =>
+      followHere(
+        (show) => followBar(download, show),
+        (terminal) => followLine(download, terminal),
+      ),
   });
-}
 
 type Following = ReturnType<DownloadObserver["begin"]>;
 type Clock = () => number;
@@ -34,19 +31,8 @@ export function followBar(download: Download, show: Show, now: Clock = clock): F
   return { step, end: update };
 }
 
-export function followLine(download: Download, terminal: Terminal, now: Clock = clock): Following {
-  const words = wording(download, now);
-  const write = () => terminal.write(`\r\x1b[2K${words().slice(0, (terminal.columns ?? 80) - 1)}`);
-  const step = paced(write, now);
-  step();
-  return {
-    step,
-    end() {
-      write();
-      terminal.write("\n");
-    },
-  };
-}
+export const followLine = (download: Download, terminal: Terminal, now: Clock = clock): Following =>
+  inLine(wording(download, now), terminal, now);
 
 const bar = ({ done, total }: Download, words: string): Displayable => ({
   [DISPLAY]: () =>

@@ -1,6 +1,6 @@
 /**
- * Runs, and sweeps whose trials are done by workers, shown while they go on: in a notebook as a figure that is replaced in place, in a terminal as one line that
- * rewrites itself, elsewhere not at all.
+ * Runs, and sweeps whose trials are done by workers, shown while they go on: in a notebook as a figure that is replaced in
+ * place, in a terminal as one line that rewrites itself, elsewhere not at all.
  *
  * Showing is paid for by training, so its share is bounded: an update is followed by a pause of at least nineteen times
  * what the update took, which is 5 % at most, however long the run and however slow the front end. A display that fails
@@ -22,6 +22,12 @@ interface Following<T = Run> {
   end(what: T): void | Promise<void>;
 }
 
+/** One that needs not be told what it follows. */
+interface Untold {
+  step(): void;
+  end(): void;
+}
+
 /** Points per curve; the whole curve is sent with each update. */
 const POINTS = 500;
 /** Milliseconds between updates, at least. */
@@ -30,28 +36,28 @@ const PAUSE = 1000 / 3;
 const PAUSE_PER_COST = 19;
 
 /** Follows every run from here on. Returns how to stop that. */
-export function showRunsLive(): () => void {
-  return observeRuns({
-    begin(run) {
-      const { display } = globalThis as { display?: unknown };
-      if (typeof display === "function") return followInPlace(run, display as Show);
-      const terminal = globalThis.process?.stderr;
-      if (terminal?.isTTY) return followInLine(run, terminal);
-      return { step() {}, end() {} };
-    },
+export const showRunsLive = (): (() => void) =>
+  observeRuns({
+    begin: (run) =>
+      followHere(
+        (show) => followInPlace(run, show),
+        (terminal) => followInLine(run, terminal),
+      ),
   });
-}
 
 /** Follows every sweep whose trials are done by workers. In a terminal its bar is all there is. Returns how to stop that. */
-export function showSweepsLive(): () => void {
-  return observeSweeps({
-    begin(sweep) {
-      const { display } = globalThis as { display?: unknown };
-      return typeof display === "function"
-        ? followSweepInPlace(sweep, display as Show)
-        : { step() {}, end() {} };
-    },
-  });
+export const showSweepsLive = (): (() => void) =>
+  observeSweeps({ begin: (sweep) => followHere((show) => followSweepInPlace(sweep, show)) });
+
+/** In a notebook one way, in a terminal another if there is one, elsewhere not at all. */
+export function followHere<T>(
+  inNotebook: (show: Show) => T,
+  inTerminal?: (terminal: Terminal) => T,
+): T | Untold {
+  const { display } = globalThis as { display?: unknown };
+  if (typeof display === "function") return inNotebook(display as Show);
+  const terminal = globalThis.process?.stderr;
+  return inTerminal && terminal?.isTTY ? inTerminal(terminal) : { step() {}, end() {} };
 }
 
 /** Calls `update` as often as its cost allows. @param now milliseconds */
@@ -120,13 +126,17 @@ export interface Terminal {
   columns?: number;
 }
 
-export function followInLine(
-  run: Run,
+export const followInLine = (run: Run, terminal: Terminal, now?: () => number): Following =>
+  inLine(() => headline(run), terminal, now);
+
+/** One line that rewrites itself. */
+export function inLine(
+  words: () => string,
   terminal: Terminal,
   now: () => number = () => performance.now(),
-): Following {
+): Untold {
   // Back to the line's start and clear it; a longer text would wrap and leave its first line behind.
-  const write = () => terminal.write(`\r\x1b[2K${headline(run).slice(0, (terminal.columns ?? 80) - 1)}`);
+  const write = () => terminal.write(`\r\x1b[2K${words().slice(0, (terminal.columns ?? 80) - 1)}`);
   const step = paced(write, now);
   step();
   return {
