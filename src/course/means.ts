@@ -46,6 +46,15 @@ function stylesOf(names: readonly string[]): MethodStyle[] {
   });
 }
 
+/** 1, 2 and 5 times the powers of ten around a range, in full: Plotly writes a bare 2 and 5. */
+function ticks(low: number, high: number): { tickvals: number[]; ticktext: string[] } {
+  const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
+  const tickvals = Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i)).flatMap((power) =>
+    last - first > 4 ? [power] : [power, 2 * power, 5 * power],
+  );
+  return { tickvals, ticktext: tickvals.map(short) };
+}
+
 /** 0.913 ± 0.02, or the mean alone where there is one value. */
 const words = ({ mean, margin, n }: Statistics) =>
   n > 1 ? `${short(mean)} ± ${short(margin)}` : short(mean);
@@ -71,7 +80,8 @@ export function means<X extends number | string>({
     points: [...values].map(([at, measured]) => ({ at, measured, of: statistics(measured) })),
   }));
   if (!all.some(({ points }) => points.length > 0)) throw new Error("means: nothing was measured.");
-  const lowest = Math.min(...all.flatMap(({ points }) => points.flatMap(({ measured }) => measured)));
+  const everything = all.flatMap(({ points }) => points.flatMap(({ measured }) => measured));
+  const [lowest, highest] = [Math.min(...everything), Math.max(...everything)];
   if (logarithmic && lowest <= 0)
     throw new Error(`means: a logarithmic axis holds values above 0, got ${lowest}.`);
   const styles = stylesOf(all.map(({ name }) => name));
@@ -126,7 +136,7 @@ export function means<X extends number | string>({
       },
       yaxis: {
         title: { text: y },
-        ...(logarithmic ? { type: "log", dtick: "D2" } : { rangemode: "tozero" }),
+        ...(logarithmic ? { type: "log", ...ticks(lowest, highest) } : { rangemode: "tozero" }),
       },
       ...(isNamed && { scattermode: "group", scattergap: 0.7 }),
       showlegend: all.length > 1,

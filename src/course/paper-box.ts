@@ -51,9 +51,8 @@ export function paperBox(box: PaperBox): Displayable {
       bundle(
         `Claim: ${box.claim}\n${columns(rows, "ll")}`,
         card(
-          html`<p class="title"><b>Claim: ${box.claim}</b></p>`,
           table(
-            [{ head: "question" }, { head: "answer" }],
+            [{ head: "Claim" }, { head: box.claim }],
             rows.map(([name, text]) => ({ cells: [html`<b>${name}</b>`, text] })),
           ),
         ),

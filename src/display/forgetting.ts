@@ -373,7 +373,7 @@ function story(group: Drawn, learning: string | undefined): string {
   const forgot = last(group, FORGETTING)!;
   const learned = learning && valuesOf(group, learning);
   const change = learned
-    ? `${learning === "loss" ? "held-out loss" : learning} ${short(digits(learned[0]!.of.mean))} → ${short(digits(learned.at(-1)!.of.mean))}, and `
+    ? `${learning === "loss" ? "held-out loss" : learning} ${short(learned[0]!.of.mean)} → ${short(learned.at(-1)!.of.mean)}, and `
     : "";
   const what = forgot.mean < 0 ? "came closer to its source by" : "forgot";
   return `${change}${what} ${nats(Math.abs(forgot.mean))} nats per token of what the base knew`;
@@ -394,7 +394,7 @@ function bests(drawn: readonly Drawn[], learning: string): string {
   const each = drawn.map((line) => {
     const values = mostLearned(line, learning)?.values;
     const [learned, forgot] = [values?.[learning], values?.[FORGETTING]];
-    return `${line.name} ${learned ? short(digits(learned.mean)) : "–"} (forgot ${forgot ? nats(forgot.mean) : "–"})`;
+    return `${line.name} ${learned ? short(learned.mean) : "–"} (forgot ${forgot ? nats(forgot.mean) : "–"})`;
   });
   return `Where each learned most (large dots), by ${learning}: ${each.join(", ")}`;
 }
@@ -410,7 +410,7 @@ function finding(drawn: readonly Drawn[], learning: string | undefined): string 
     : `${least.name} forgot ${difference} less than ${most.name}`;
   const [a, b] = learning ? [last(least, learning), last(most, learning)] : [];
   if (!learning || !a || !b) return forgot;
-  const numbers = `(${learning} ${short(digits(a.mean))} against ${short(digits(b.mean))})`;
+  const numbers = `(${learning} ${short(a.mean)} against ${short(b.mean)})`;
   const isBetter = lowerIsBetter(learning) ? a.mean < b.mean : a.mean > b.mean;
   const learned = overlap(a, b) || a.mean === b.mean ? "as much" : isBetter ? "more" : "less";
   return `${forgot} and learned ${learned} ${numbers}`;
@@ -436,7 +436,6 @@ function fallback(
   const known = namesOf(drawn).filter((name) => name.startsWith(KNOWN));
   const cell = (of: Statistics | undefined, say: (x: number) => string) =>
     of === undefined ? "" : of.n > 1 ? `${say(of.mean)} ± ${say(of.margin)}` : say(of.mean);
-  const rounded = (x: number) => short(digits(x));
   const heads = [
     "",
     ...(learning ? [learning] : []),
@@ -457,8 +456,8 @@ function fallback(
   const rows = [
     ...ends.map((group) => [
       counted(group),
-      ...(learning ? [cell(last(group, learning), rounded)] : []),
-      cell(last(group, FORGETTING), rounded),
+      ...(learning ? [cell(last(group, learning), short)] : []),
+      cell(last(group, FORGETTING), short),
       ...known.map((name) => cell(last(group, name), (x) => percent(Number(x.toFixed(3))))),
       percent(Number(share(group).toFixed(3))),
     ]),

@@ -37,8 +37,12 @@ export function createInteract(
       throw new TypeError(`interact: expected a function first, got ${inspect(fn)}`);
     if (typeof controls !== "object" || controls === null)
       throw new TypeError(`interact: expected an object of controls, got ${inspect(controls)}`);
+    const longest = Math.max(0, ...Object.keys(controls).map((name) => name.length));
+    // JupyterLab cuts names that are longer than its 80 pixels hold.
+    const style = longest > 10 ? { descriptionWidth: `${longest + 1}ch` } : {};
     const widgets = Object.entries(controls).map(
-      ([name, given]) => [name, control(name, given, make)] as const,
+      ([name, given]) =>
+        [name, control(name, given, (kind, options) => make(kind, { ...options, style }))] as const,
     );
     if (widgets.length) display(make("VBox", { children: widgets.map(([, widget]) => widget) }));
     const values = () => Object.fromEntries(widgets.map(([name, widget]) => [name, widget.value]));
