@@ -210,11 +210,12 @@ const MIDDLE = 8;
  * A zero point moves all weights of its group by one amount, so it meets the group's inputs only in their sum. With
  * w = s·(q − 8) + s·(8 − z) the product is one with whole zero points, for which there is an operator, and a small one with
  * the sums of x over groups. Compiled, W stays in 4 bits, as in `matMul4bit`, with codes of its own for each direction.
+ * With `activations: "int8"` the first product takes x rounded; its gradient is the one without rounding.
  * @param x [n, in]
  * @param w [out, in], its groups of 16, 32, 64, 128 or 256
  */
 export function matMulInt4(x: tf.Tensor2D, w: QuantizedInt4): tf.Tensor2D {
-  const { shape, groupSize, packed, scales, zeros } = w;
+  const { shape, groupSize, packed, scales, zeros, activations } = w;
   const [out, inputs] = shape;
   if (inputs !== x.shape[1]) {
     throw new Error(`matMulInt4: expected a matrix [out, ${x.shape[1]}] for x [${x.shape}], got [${shape}]`);
@@ -224,13 +225,14 @@ export function matMulInt4(x: tf.Tensor2D, w: QuantizedInt4): tf.Tensor2D {
   }
   const centred = () =>
     tf.tensor2d(dequantizeInt4({ ...w, zeros: zeros.map(() => MIDDLE) }).data, [out, inputs]);
-  const attributes = { packed, scales, shape, groupSize };
+  const isInt8 = activations === "int8";
+  const attributes = { packed, scales, shape, groupSize, activations };
   const product = withGradient<tf.Tensor2D>(
     [x],
     (_, x) =>
       isTracing()
         ? emitKernel("MatMulInt4", { x: x! }, attributes)
-        : tf.matMul(x! as tf.Tensor2D, centred(), false, true),
+        : tf.matMul((isInt8 ? roundedInt8(x!, groupSize) : x!) as tf.Tensor2D, centred(), false, true),
     (dy) => {
       const matrix = isTracing() ? emitKernel("DequantizeInt4", { after: dy }, attributes) : centred();
       return tf.matMul(dy as tf.Tensor2D, matrix as tf.Tensor2D);
@@ -240,4 +242,11 @@ export function matMulInt4(x: tf.Tensor2D, w: QuantizedInt4): tf.Tensor2D {
   const sums = tf.sum(tf.reshape(x, [-1, groups, groupSize]), 2) as tf.Tensor2D;
   const offsets = zeros.map((zero, g) => scales[g]! * (MIDDLE - zero));
   return tf.add(product, tf.matMul(sums, tf.tensor2d(offsets, [out, groups]), false, true));
+}
+
+/** x [n, in] as it is in 8 bits: whole multiples, from −127 to 127, of a 127th of the largest size in each group. */
+function roundedInt8(x: tf.Tensor, groupSize: number): tf.Tensor {
+  const groups = tf.reshape(x, [-1, groupSize]);
+  const step = tf.maximum(tf.div(tf.max(tf.abs(groups), 1, true), 127), 1e-30);
+  return tf.reshape(tf.mul(tf.round(tf.div(groups, step)), step), x.shape);
 }

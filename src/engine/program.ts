@@ -156,6 +156,8 @@ export async function trace(
     ...(device === "webgpu" && state.length > 0 && { preferredOutputLocation: Object.fromEntries(places) }),
     externalData,
     logSeverityLevel: 3,
+    // A planned block for all values would come on top of what the first run, without a plan, has taken and keeps.
+    enableMemPattern: false,
     ...options.session,
   };
   const session = thread

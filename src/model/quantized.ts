@@ -5,6 +5,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { type HostArray, matMul4bit, matMulInt4 } from "../engine";
 import {
+  type Activations,
   bytes4bit,
   bytesInt4,
   dequantize4bit,
@@ -21,6 +22,8 @@ export interface SettingsInt4 {
   type: "int4";
   /** How many inputs of a row share a scale and a zero point: 16, 32, 64, 128 or 256; 32 by default. */
   groupSize?: number;
+  /** "int8" rounds the inputs of products too; "float32" by default. */
+  activations?: Activations;
 }
 
 export type QuantizationSettings = Partial<Settings4bit> | SettingsInt4;
@@ -62,7 +65,10 @@ export class QuantizedWeight implements HostArray {
   /** The settings that it was quantized with, complete with defaults. */
   get settings(): QuantizationSettings {
     const quantized = this.#quantized;
-    if (isInt4(quantized)) return { type: "int4", groupSize: quantized.groupSize };
+    if (isInt4(quantized)) {
+      const { groupSize, activations } = quantized;
+      return { type: "int4", groupSize, ...(activations && { activations }) };
+    }
     const { type, blockSize, absmax } = quantized;
     return { type, blockSize, doubleQuantization: !(absmax instanceof Float32Array) };
   }
@@ -86,7 +92,12 @@ export const bytesHeld = (weight: HostArray): number =>
 /** A matrix in 4 bits. */
 export function quantizeWeight(weight: HostArray, settings: QuantizationSettings): QuantizedWeight {
   if (settings.type !== "int4") return new QuantizedWeight(quantize4bit(weight, settings));
-  return new QuantizedWeight(quantizeInt4(weight, settings.groupSize));
+  const { groupSize, activations } = settings;
+  if (activations !== undefined && !["float32", "int8"].includes(activations))
+    throw new Error(
+      `quantize: activations should be "float32" or "int8", got ${JSON.stringify(activations)}.`,
+    );
+  return new QuantizedWeight({ ...quantizeInt4(weight, groupSize), ...(activations && { activations }) });
 }
 
 /** A weight in 4 bits if it is a matrix inside the layers; embedding, head, norms and biases stay as they are. */

@@ -20,7 +20,15 @@ export interface QuantizedInt4 {
   scales: Float32Array;
   /** [out, in / groupSize], in units of a code. */
   zeros: Float32Array;
+  /** How the inputs of a product are taken; "float32" where it is not said. */
+  activations?: Activations;
 }
+
+/**
+ * "int8" rounds the inputs of a product, each group of a row by its own largest value, to −127 … 127, and adds up products of
+ * whole numbers (the W4A8 of the literature): faster where memory or whole numbers are, at the cost of that rounding.
+ */
+export type Activations = "float32" | "int8";
 
 const LEVELS = 15;
 

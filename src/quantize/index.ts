@@ -11,4 +11,10 @@ export {
   type Settings4bit,
 } from "./blockwise";
 export { CODES, dynamicMap, nearestCode, type Type4bit } from "./codebooks";
-export { bytesInt4, dequantizeInt4, type QuantizedInt4, quantizeInt4 } from "./groupwise";
+export {
+  type Activations,
+  bytesInt4,
+  dequantizeInt4,
+  type QuantizedInt4,
+  quantizeInt4,
+} from "./groupwise";

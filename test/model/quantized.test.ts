@@ -71,6 +71,23 @@ describe("a quantized model", () => {
     assert.equal(bits(model.quantize({ doubleQuantization: true })).toFixed(3), "4.127");
   });
 
+  it("rounds the inputs of products to 8 bits where that is asked for, and says so", async () => {
+    const settings = { type: "int4", groupSize: 16, activations: "int8" } as const;
+    const [plain, int8] = [
+      tinyModel().quantize({ type: "int4", groupSize: 16 }),
+      tinyModel().quantize(settings),
+    ];
+    const apart = largest(await logits(int8), await logits(plain));
+    assert.ok(apart > 1e-5 && apart < 0.3, `${apart}`);
+    const held = int8.weights.get("model.layers.0.mlp.up_proj.weight") as QuantizedWeight;
+    assert.deepEqual(held.settings, settings);
+    assert.deepEqual(held.requantize(held).settings, settings);
+    assert.throws(
+      () => tinyModel().quantize({ type: "int4", groupSize: 16, activations: "int4" as never }),
+      /activations should be "float32" or "int8", got "int4"/,
+    );
+  });
+
   it("merges into float32 without error; quantizing the result again rounds the update too", async () => {
     const student = await trained(tinyModel().quantize());
     const want = await logits(student);

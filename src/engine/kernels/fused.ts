@@ -48,13 +48,21 @@ function product4bit(g: Graph, x: Value, m: number, { packed, absmax, type, bloc
 }
 
 /** x [n, k]·Wᵀ for W [m, k] of 4-bit integers with zero point 8; the same codes, cut into other rows, are other matrices. */
-function productInt4(g: Graph, x: Value, m: number, { packed, scales, groupSize }: Attrs): Value {
+function productInt4(
+  g: Graph,
+  x: Value,
+  m: number,
+  { packed, scales, groupSize, activations }: Attrs,
+): Value {
   const [n, k] = x.shape as [number, number];
   const constants = [
     g.constant(packed, [m, k / groupSize, groupSize / 2], "uint8"),
     g.constant(scales, [scales.length], "float32"),
   ];
-  const attributes = { K: k, N: m, bits: 4, block_size: groupSize };
+  const attributes = {
+    ...{ K: k, N: m, bits: 4, block_size: groupSize },
+    ...(activations === "int8" && { accuracy_level: 4 }),
+  };
   return g.op("MatMulNBits", [x, ...constants], { shape: [n, m], dtype: "float32" }, attributes, CONTRIB);
 }
 
@@ -111,7 +119,8 @@ export const fused: Record<string, Emit> = {
   /** W with zero points of 8, as above: the product of the identity with W read as a matrix of one group a row. */
   DequantizeInt4: (g, { after }, attrs) => {
     const rows = sizeOf(attrs.shape) / attrs.groupSize;
-    const columns = productInt4(g, lateIdentity(g, after!, attrs.groupSize), rows, attrs);
+    const exact = { ...attrs, activations: "float32" };
+    const columns = productInt4(g, lateIdentity(g, after!, attrs.groupSize), rows, exact);
     return reshape(g, transpose(g, columns, [1, 0]), attrs.shape);
   },
 };
