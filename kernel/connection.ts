@@ -3,7 +3,7 @@
  *
  * A file holds the signing key, so it is readable by its owner alone and lies in Jupyter's runtime folder.
  */
-import { randomUUID } from "node:crypto";
+import { randomInt, randomUUID } from "node:crypto";
 import fs from "node:fs";
 import net from "node:net";
 import os from "node:os";
@@ -104,18 +104,27 @@ export function userDataFolder(): string {
   return path.join(process.env.XDG_DATA_HOME || path.join(home, ".local", "share"), "jupyter");
 }
 
+/**
+ * Below the ports that systems give to outgoing connections (from 32768 on Linux, 49152 elsewhere). One of those may be taken
+ * between here and the kernel's start, even by a front end that tries to reach the kernel and so connects to itself.
+ */
+const PORTS = [15000, 32000] as const;
+
 /** Ports that were free a moment ago; all are held until the last is found, so that none is given twice. */
 async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = net.createServer();
-      await new Promise<void>((resolve, reject) => {
-        server.once("error", reject);
-        server.listen(0, "127.0.0.1", resolve);
-      });
-      return server;
-    }),
-  );
+  const servers: net.Server[] = [];
+  for (let attempts = 0; servers.length < count; attempts++) {
+    const server = net.createServer();
+    const port = randomInt(...PORTS);
+    const isFree = await new Promise<boolean>((resolve, reject) => {
+      server.once("error", (error: NodeJS.ErrnoException) =>
+        // Windows refuses ports that it reserves.
+        attempts < 1000 && ["EADDRINUSE", "EACCES"].includes(error.code!) ? resolve(false) : reject(error),
+      );
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (isFree) servers.push(server);
+  }
   const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
