@@ -11,6 +11,7 @@ import { labBench } from "./lab";
 import { memoryBench } from "./memory";
 import { methodsBench } from "./methods";
 import { objectivesBench } from "./objectives";
+import { gpuProfiles, type Profile, profiles } from "./profile";
 import { machine, summary, write } from "./report";
 import { type Curve, scaling } from "./scaling";
 import { stepBench } from "./step";
@@ -38,6 +39,16 @@ const BENCHES: Record<string, () => Promise<Record<string, unknown>>> = {
     if (writes) write({ gpu: { machine: machine(process.env.BENCH_GPU ?? "a GPU"), rows } });
     return asTable(rows);
   },
+  profile: async () => {
+    const all = await profiles();
+    if (writes) write({ profile: { machine: machine(), profiles: all } });
+    return byName(all);
+  },
+  "gpu-profile": async () => {
+    const all = await gpuProfiles();
+    if (writes) write({ gpuProfile: { machine: machine(process.env.BENCH_GPU ?? "a GPU"), profiles: all } });
+    return byName(all);
+  },
   scaling: async () => {
     const curves = await scaling();
     if (writes) write({ scaling: { machine: machine(), curves } });
@@ -52,6 +63,9 @@ const writes = process.argv.includes("--write");
 
 const asTable = (rows: readonly Row[]) =>
   Object.fromEntries(rows.map((row) => [`${row.what}, against ${row.against}`, summary(row)]));
+
+const byName = (all: readonly Profile[]) =>
+  Object.fromEntries(all.map(({ what, ...profile }) => [what, JSON.stringify(profile)]));
 
 async function main(): Promise<void> {
   const [name] = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));

@@ -4,7 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import type { Browser } from "playwright-core";
 import { packageRoot } from "../../kernel/entry";
-import { eventually, type Lab, LabPage, launchBrowser, startLab } from "./support";
+import { eventually, type Lab, LabPage, launchBrowser, startLab, writeNotebook } from "./support";
 
 const NAME = "00-tour";
 
@@ -82,6 +82,39 @@ describe("the shelf and the first tutorial", () => {
     await page.menu("Help", "Tutorials");
     await card.getByText("All cells run").waitFor();
     await page.screenshot("shelf-done");
+    await page.close();
+  });
+
+  it("takes a reader's guesses and holds them against what came out", async () => {
+    const ask = `import { predict } from "loralab";
+const where = predict("Where does it continue?", { choices: ["in Paris", "in Amsterdam"] });
+const share = predict("How much of it stays?", { unit: "%", min: 0, max: 100 });`;
+    writeNotebook(lab, "guesses.ipynb", [
+      ask,
+      `where.reveal("in Amsterdam", "It has read it often.")`,
+      "share.reveal(75)",
+    ]);
+    const page = await LabPage.open(browser, lab, { file: "guesses.ipynb" });
+    await page.idle();
+    await page.runCell(0);
+    const choice = page.cell(0).locator("select");
+    await choice.waitFor();
+    await choice.selectOption({ label: "in Amsterdam" });
+    const number = page.cell(0).locator(".widget-readout");
+    await number.fill("25");
+    await number.press("Enter");
+    await page.runCell(1);
+    await page
+      .output(1)
+      .getByText("You guessed: in Amsterdam. The run says: in Amsterdam. As you guessed.")
+      .waitFor();
+    await page.output(1).getByText("It has read it often.").waitFor();
+    await page.runCell(2);
+    await page.output(2).getByText("You guessed: 25 %. The run says: 75 %. 50 % between them.").waitFor();
+    await page.screenshot("guesses");
+    await choice.selectOption({ label: "in Paris" });
+    await page.runCell(1);
+    await page.output(1).getByText("You guessed: in Paris.").waitFor();
     await page.close();
   });
 

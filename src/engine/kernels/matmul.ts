@@ -67,6 +67,9 @@ export function matMul(g: Graph, a: Value, b: Value, transposeA: boolean, transp
     const attributes = { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 };
     return g.op("FusedMatMul", [a, b], type, attributes, "com.microsoft");
   }
+  // aᵀ·b = (bᵀ·a)ᵀ: of two matrices and their product, the wide one is not transposed.
+  if (transposeA && a.shape.length === 2 && b.shape.length === 2 && columns < rows)
+    return swap(g, matMul(g, b, a, !transposeB, false));
   return g.op("MatMul", [transposeA ? swap(g, a) : a, transposeB ? swap(g, b) : b], type);
 }
 
