@@ -21,7 +21,7 @@ export function flopsOfStep(model: LanguageModel, batch: BatchShape = SHAPE): nu
 }
 
 function flopsOf({ op, inputs, outputs, attributes }: GraphNode): number {
-  if (op !== "FusedMatMul") return 0;
+  if (!["FusedMatMul", "MatMulBnb4", "MatMulNBits"].includes(op)) return 0;
   const inner = inputs[0]!.shape.at(attributes.transA ? -2 : -1)!;
   return 2 * sizeOf(outputs[0]!.shape) * inner;
 }

@@ -106,18 +106,25 @@ function operatorOf({ cat, name, args }: Event, device: Device): string | undefi
 /** Whether an operator is a product of matrices, in 4 bits or not. */
 export const isProduct = (op: string): boolean => /MatMul|Gemm/.test(op);
 
-/** Milliseconds and calls of a step by operator, the slowest first. The first run, which builds, does not count. */
+/** Milliseconds, in the median, and calls of a step by operator, the slowest first. The first run, which builds, does not count. */
 function byOperator(events: readonly Event[], device: Device): Profile["operators"] {
-  const [, from] = events.filter(({ name }) => name === "model_run").map(({ ts }) => ts);
-  const sums = new Map<string, { count: number; milliseconds: number }>();
+  const [, ...starts] = events.filter(({ name }) => name === "model_run").map(({ ts }) => ts);
+  const sums = new Map<string, { count: number; perStep: number[] }>();
   for (const event of events) {
     const op = operatorOf(event, device);
-    if (event.ts < from! || !op) continue;
-    const { count, milliseconds } = sums.get(op) ?? { count: 0, milliseconds: 0 };
-    sums.set(op, { count: count + 1 / STEPS, milliseconds: milliseconds + event.dur / 1000 / STEPS });
+    const step = starts.findLastIndex((start) => event.ts >= start);
+    if (step < 0 || !op) continue;
+    const sum = sums.get(op) ?? { count: 0, perStep: starts.map(() => 0) };
+    sum.count++;
+    sum.perStep[step]! += event.dur / 1000;
+    sums.set(op, sum);
   }
   return [...sums]
-    .map(([op, sum]) => ({ op, ...sum, count: Math.round(sum.count) }))
+    .map(([op, { count, perStep }]) => ({
+      op,
+      count: Math.round(count / STEPS),
+      milliseconds: median(perStep),
+    }))
     .sort((a, b) => b.milliseconds - a.milliseconds);
 }
 

@@ -17,7 +17,8 @@ export function kernelInfo(): Exchanges["kernel_info_request"]["reply"] {
       mimetype: "text/typescript",
       file_extension: ".ts",
       pygments_lexer: "typescript",
-      codemirror_mode: { name: "javascript", typescript: true },
+      // JupyterLab looks for a mode of this name: with "javascript" it does not colour types.
+      codemirror_mode: { name: "typescript" },
       nbconverter_exporter: "script",
     },
     banner: `loralab ${version}: TypeScript on Node.js ${process.versions.node}`,

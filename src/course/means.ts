@@ -23,8 +23,18 @@ export interface Means<X extends number | string> {
   logarithmic?: boolean;
 }
 
-/** The x axis is logarithmic from this ratio of its ends on. */
+/** The x axis is logarithmic from this ratio of its ends on, */
 const WIDE = 20;
+
+/** and where numbers that are not 0 stand more evenly on it, as rates do that are doubled each time. */
+function isGeometric(numbers: readonly number[]): boolean {
+  if (numbers.length < 3) return false;
+  const unevenness = (of: (x: number) => number) => {
+    const gaps = numbers.slice(1).map((x, i) => of(x) - of(numbers[i]!));
+    return Math.max(...gaps) / Math.min(...gaps);
+  };
+  return unevenness(Math.log) < unevenness((x) => x);
+}
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x"];
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
 
@@ -112,7 +122,9 @@ export function means<X extends number | string>({
   const met = [...new Set(all.flatMap(({ points }) => points.map(({ at }) => at)))];
   const numbers = met.filter((at) => typeof at === "number").sort((a, b) => a - b);
   const places: (number | string)[] = numbers.length === met.length ? numbers : met;
-  const isWide = Math.min(...numbers) > 0 && Math.max(...numbers) / Math.min(...numbers) >= WIDE;
+  const isWide =
+    numbers.length > 0 && numbers[0]! > 0 && (numbers.at(-1)! / numbers[0]! >= WIDE || isGeometric(numbers));
+  const isPercentage = /%$/.test(y) && lowest >= 0 && highest <= 100;
   const rows = places.map((at) => [
     typeof at === "number" ? short(at) : String(at),
     ...all.map(({ points }) => {
@@ -132,11 +144,13 @@ export function means<X extends number | string>({
       title: { text: title, font: { size: 13 }, x: 0, xanchor: "left", xref: "paper" },
       xaxis: {
         title: { text: x },
+        ...(isNamed && { type: "category" }),
         ...(isWide && { type: "log", tickvals: numbers, ticktext: numbers.map(short) }),
       },
       yaxis: {
         title: { text: y },
         ...(logarithmic ? { type: "log", ...ticks(lowest, highest) } : { rangemode: "tozero" }),
+        ...(isPercentage && !logarithmic && { range: [-3, 103] }),
       },
       ...(isNamed && { scattermode: "group", scattergap: 0.7 }),
       showlegend: all.length > 1,

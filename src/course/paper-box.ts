@@ -52,8 +52,11 @@ export function paperBox(box: PaperBox): Displayable {
         `Claim: ${box.claim}\n${columns(rows, "ll")}`,
         card(
           table(
-            [{ head: "Claim" }, { head: box.claim }],
-            rows.map(([name, text]) => ({ cells: [html`<b>${name}</b>`, text] })),
+            [
+              { head: html`<span class="claim">Claim</span>` },
+              { head: html`<span class="claim">${box.claim}</span>` },
+            ],
+            rows.map(([name, text]) => ({ cells: [html`<b class="n">${name}</b>`, text] })),
           ),
         ),
       ),

@@ -332,7 +332,10 @@ function map(exploration: BlendExploration, here: Position<BlendValue>): Figure 
       ],
     },
   );
-  Object.assign(figure.layout, TITLE(wrapped(title)), { margin: { l: 56, r: 16, t: 84, b: 44 } });
+  Object.assign(figure.layout, {
+    title: { ...(figure.layout.title as object), text: wrapped(title) },
+    margin: { l: 56, r: 16, t: 84, b: 44 },
+  });
   return figure;
 }
 

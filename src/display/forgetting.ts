@@ -23,6 +23,9 @@ export interface ForgettingOptions {
   learning?: string;
 }
 
+/** Of a second and a third point of one method. */
+const OTHER_SYMBOLS = ["square", "diamond", "triangle-up"];
+
 /** A point of a plane from elsewhere, such as those of `PEFT_BENCHMARK`. */
 export interface PlanePoint {
   name: string;
@@ -180,8 +183,10 @@ export function forgettingPlane(
       hovertemplate: `%{fullData.name}<br>%{customdata}: ${learning} %{y:.4~g}, forgetting %{x:.4~g}<extra></extra>`,
     };
   });
-  const others = beside.map(({ name, method, learning: y, forgetting: x }): Trace => {
-    const { colour, symbol } = methodStyle(method);
+  const others = beside.map(({ name, method, learning: y, forgetting: x }, i): Trace => {
+    const { colour, symbol: first } = methodStyle(method);
+    const before = beside.slice(0, i).filter((one) => one.method === method).length;
+    const symbol = before === 0 ? first : OTHER_SYMBOLS[(before - 1) % OTHER_SYMBOLS.length];
     return {
       type: "scatter",
       mode: "markers",

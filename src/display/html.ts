@@ -84,6 +84,7 @@ const STYLE = new Html(
 .loralab.card tr { background: none; border: none; }
 .loralab.card th, .loralab.card td { border: none; border-top: 1px solid ${LINE}; padding: 0.25em 1.2em 0.25em 0; text-align: left; vertical-align: top; white-space: normal; }
 .loralab.card thead th { border-top: none; color: ${FAINT}; font-weight: 500; }
+.loralab.card .claim { color: ${TEXT}; font-size: 13px; font-weight: 600; }
 .loralab.card .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .loralab.card tfoot td { font-weight: 600; }
 .loralab.card .faint, .loralab.card .faint td { color: ${FAINT}; }

@@ -46,6 +46,9 @@ const TERMS = [
   "workspace",
 ];
 
+/** One more than figures have otherwise. */
+const TERM_COLOURS = [...COLOURS, "#8c6d46"];
+
 /** A few computers that span the range; lines for all would be a fence. */
 const SHOWN = ["laptop, 16 GB", "RTX 3090, 4090; L4, A10G", "L40S, RTX 6000 Ada", "A100, H100 80 GB", "H200"];
 
@@ -81,7 +84,7 @@ export function planExplorationFigure(
       y: labels,
       x: plans.map((one) => sizeOf(one, name) / 1e9),
       marker: {
-        color: COLOURS[TERMS.indexOf(name) % COLOURS.length],
+        color: TERM_COLOURS[TERMS.indexOf(name)],
         // The method that was chosen in full colour, the others behind it.
         opacity: plans.map(({ settings: { method } }) => (method === plan.settings.method ? 1 : 0.55)),
       },

@@ -57,6 +57,9 @@ export function changeMap(spectra: Spectra): Figure {
   );
 }
 
+/** Curves that lie on one another stay apart. */
+const DASHES = ["solid", "dash", "dot", "dashdot"];
+
 /** How much of ‖ΔW‖² the k largest directions hold, on average over the modules of a kind. */
 export function energyCurves({ all }: Spectra): Figure {
   const changed = all.filter(({ norm }) => norm > 0).map((one) => ({ ...one, value: one.norm }));
@@ -67,19 +70,20 @@ export function energyCurves({ all }: Spectra): Figure {
     return { module, held: Array.from({ length }, (_, k) => mean(curves.map((curve) => curve[k] ?? 1))) };
   });
   const needed = mean(all.filter(({ norm }) => norm > 0).map(({ rank90 }) => rank90));
-  const most = Math.max(...all.map(({ values }) => values.length));
+  const sizes = all.map(({ values }) => values.length);
+  const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
   const title =
     series.length === 0
       ? "No matrix has changed yet: ΔW = 0 everywhere"
-      : `90 % of the change lies in ${short(Number(needed.toFixed(1)))} directions of ${most} on average`;
+      : `90 % of the change lies in ${short(Number(needed.toFixed(1)))} directions of ${least < most ? "up to " : ""}${most} on average`;
   return new Figure(
     series.map(({ module, held }, i) => ({
       type: "scatter",
-      mode: "lines+markers",
+      mode: most <= 16 ? "lines+markers" : "lines",
       name: module,
       x: held.map((_, k) => k + 1),
       y: held.map((part) => Number((100 * part).toPrecision(4))),
-      line: { color: COLOURS[i % COLOURS.length], dash: i < COLOURS.length ? "solid" : "dot" },
+      line: { color: COLOURS[i % COLOURS.length], dash: DASHES[i % DASHES.length] },
       hovertemplate: `${module}: %{x} directions hold %{y:.3~g} %<extra></extra>`,
     })),
     {

@@ -83,9 +83,34 @@ describe("means over seeds", () => {
     assert.equal(drawn[0].line.color, methodStyle("full").colour);
   });
 
+  it("stand on a logarithmic axis where that is the more even one, as rates do and steps do not", () => {
+    const axis = (places: number[]) =>
+      (
+        means({
+          title: "Facts",
+          x: "rank",
+          y: "loss",
+          series: { LoRA: new Map(places.map((at) => [at, [1, 2]])) },
+        }).layout as any
+      ).xaxis;
+    assert.equal(axis([2e-3, 4e-3, 8e-3]).type, "log");
+    assert.deepEqual(axis([2e-3, 4e-3, 8e-3]).ticktext, ["0.002", "0.004", "0.008"]);
+    assert.equal(axis([60, 120, 180]).type, undefined);
+    assert.equal(axis([0, 1, 2, 4]).type, undefined);
+  });
+
+  it("that are percentages have an axis of 0 to 100, whatever their intervals", () => {
+    const range = (y: string, values: number[]) =>
+      (means({ title: "Facts", x: "rank", y, series: { LoRA: new Map([[1, values]]) } }).layout as any).yaxis
+        .range;
+    assert.deepEqual(range("right, %", [20, 90]), [-3, 103]);
+    assert.equal(range("more, %", [20, 190]), undefined);
+    assert.equal(range("nats", [20, 90]), undefined);
+  });
+
   it("of methods by name stand side by side", () => {
     const bars = means({ title: "T", x: "method", y: "%", series: { accuracy: new Map([["LoRA", [1]]]) } });
-    assert.equal((bars.layout.xaxis as any).type, undefined);
+    assert.equal((bars.layout.xaxis as any).type, "category");
     assert.equal(text(bars)[0], "T. One seed; %.");
     const two = { before: new Map([["LoRA", [1]]]), after: new Map([["LoRA", [1, 2]]]) };
     const { data, layout } = means({ title: "T", x: "method", y: "%", series: two });
