@@ -148,7 +148,8 @@ function readme({ targets, gpu, scaling, profile, gpuProfile }: Results): string
       "## Where a step's time goes",
       "",
       "Written by `npm run bench -- profile --write` and, on a machine with a GPU, `npm run bench -- gpu-profile --write`. Where a target is",
-      "missed this says why: a step cannot take less time than its matrix products do at the rate of the products alone.",
+      "missed this says why: a step cannot take less time than its matrix products do at the rate of the products alone. Profiling itself",
+      "slows operators down, so parts may come to more than the whole, which is timed without it.",
     );
     if (profile) sections.push(...profileSection(profile), "", ...ON_CPU);
     if (gpuProfile) sections.push(...profileSection(gpuProfile), "", ...ON_GPU);
