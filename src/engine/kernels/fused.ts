@@ -102,13 +102,13 @@ export const fused: Record<string, Emit> = {
    * W in float32, written out when `after` is known and not before.
    *
    * ONNX Runtime's operator for the other direction (`transB: 0`) computes something else on the CPU and is missing on
-   * WebGPU. But 1 times W, read as a single column, is W, and the product of the identity with W, read as a matrix of 8
-   * columns, which GPUs take well, is that matrix transposed. Were the 1 or the identity a constant, ONNX Runtime would
-   * compute W once when it builds the session and keep it; so it is computed, from an element of `after`.
+   * WebGPU. But the product of the identity with W, read as a matrix of 8 columns, is that matrix transposed. Were the
+   * identity a constant, ONNX Runtime would compute W once when it builds the session and keep it; so it is computed,
+   * from an element of `after`.
    */
   Dequantize4bit: (g, { after }, attrs) => {
     const size = sizeOf(attrs.shape);
-    const width = g.device === "cpu" ? 1 : ([8, 4, 2].find((n) => size % n === 0) ?? 1);
+    const width = [8, 4, 2].find((n) => size % n === 0) ?? 1;
     const columns = product4bit(g, lateIdentity(g, after!, width), size / width, attrs);
     return reshape(g, transpose(g, columns, [1, 0]), attrs.shape);
   },
