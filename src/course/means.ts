@@ -23,10 +23,10 @@ export interface Means<X extends number | string> {
   logarithmic?: boolean;
 }
 
-/** The x axis is logarithmic from this ratio of its ends on, */
+/** From this ratio of its ends on the x axis is logarithmic. */
 const WIDE = 20;
 
-/** and where numbers that are not 0 stand more evenly on it, as rates do that are doubled each time. */
+/** Whether numbers above 0, in their order, stand more evenly on a logarithmic axis, as rates do that are doubled each time. */
 function isGeometric(numbers: readonly number[]): boolean {
   if (numbers.length < 3) return false;
   const unevenness = (of: (x: number) => number) => {
@@ -35,6 +35,7 @@ function isGeometric(numbers: readonly number[]): boolean {
   };
   return unevenness(Math.log) < unevenness((x) => x);
 }
+
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x"];
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
 
@@ -149,8 +150,11 @@ export function means<X extends number | string>({
       },
       yaxis: {
         title: { text: y },
-        ...(logarithmic ? { type: "log", ...ticks(lowest, highest) } : { rangemode: "tozero" }),
-        ...(isPercentage && !logarithmic && { range: [-3, 103] }),
+        ...(logarithmic
+          ? { type: "log", ...ticks(lowest, highest) }
+          : isPercentage
+            ? { range: [-3, 103] }
+            : { rangemode: "tozero" }),
       },
       ...(isNamed && { scattermode: "group", scattergap: 0.7 }),
       showlegend: all.length > 1,
