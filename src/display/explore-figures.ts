@@ -73,10 +73,6 @@ export function tableOf(exploration: Exploration, here?: unknown): { text: strin
 const onTheLine = ({ positions }: Exploration<number>, here?: Position<number>): Position<number>[] =>
   [...new Set([...positions, ...(here ? [here] : [])])].sort((p, q) => p.value - q.value);
 
-const TITLE = (text: string) => ({
-  title: { text },
-});
-
 // --- the curve of a number: rank, or factor ---
 
 /** Above it ranks are drawn on a logarithmic axis, which has room for the small ones. */
@@ -143,7 +139,7 @@ function line(exploration: Exploration<number>, here: Position<number>): Figure 
   return new Figure(
     traces,
     {
-      ...TITLE(wrapped(title)),
+      title: { text: wrapped(title) },
       margin: { l: 56, r: 16, t: 64, b: 44 },
       xaxis: {
         title: { text: axis },
@@ -239,7 +235,7 @@ function bars(exploration: Exploration<Switches>, here: Position<Switches>): Fig
       level(here, "as switched", COLOURS[2]!, "solid"),
     ],
     {
-      ...TITLE(wrapped(title)),
+      title: { text: wrapped(title) },
       margin: { l: 56, r: 16, t: 84, b: 44 },
       height: 400,
       barmode: "group",
