@@ -36,7 +36,7 @@ export interface Product {
   theirs?: number;
 }
 
-/** The median pair of a product's rates in operations per second. */
+/** How fast a product was, ours and PyTorch's, in floating-point operations per second. */
 export const rates = ({ tokens, from, to, ours, theirs }: Product) => {
   const flops = 4 * tokens * from * to;
   return { ours: (1000 * flops) / ours, theirs: theirs && (1000 * flops) / theirs };
