@@ -112,18 +112,21 @@ def session(answer):
 
 
 async def execute(server, kernel, code):
-    """Runs code over the WebSocket; returns the types of all that came for it, and the status."""
+    """Runs code over the WebSocket; returns the types of all that came for it, each once, and the status.
+
+    Each once, for our kernel says again that it is busy when it has answered another request during a cell.
+    """
     url = f"{server.url.replace('http', 'ws')}/api/kernels/{kernel}/channels?token={server.token}"
     socket = await websocket_connect(url)
     header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "session": uuid.uuid4().hex, "username": "", "version": "5.3"}
     content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
     await socket.write_message(json.dumps({"channel": "shell", "header": header, "parent_header": {}, "metadata": {}, "content": content}))
-    seen, status, idle = [], None, False
+    seen, status, idle = set(), None, False
     while status is None or not idle:
         message = json.loads(await asyncio.wait_for(socket.read_message(), 60))
         if message["parent_header"].get("msg_id") != header["msg_id"]:
             continue
-        seen.append([message["channel"], message["msg_type"]])
+        seen.add((message["channel"], message["msg_type"]))
         idle = idle or message["content"].get("execution_state") == "idle"
         if message["channel"] == "shell":
             status = message["content"]["status"]
