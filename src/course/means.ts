@@ -57,12 +57,27 @@ function stylesOf(names: readonly string[]): MethodStyle[] {
   });
 }
 
-/** 1, 2 and 5 times the powers of ten around a range, in full: Plotly writes a bare 2 and 5. */
+/**
+ * Ticks of a logarithmic axis, in full (Plotly writes a bare 2 and 5): the sparsest of the usual kinds with three within
+ * the range, which are powers of ten, 1 and 2 and 5 times these, all digits; else even steps.
+ */
 function ticks(low: number, high: number): { tickvals: number[]; ticktext: string[] } {
   const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
-  const tickvals = Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i)).flatMap((power) =>
-    last - first > 4 ? [power] : [power, 2 * power, 5 * power],
-  );
+  const powers = Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i));
+  const multiples = (step: number) => {
+    const from = Math.floor(low / step) - 1;
+    const many = Math.ceil(high / step) + 2 - from;
+    return Array.from({ length: many }, (_, i) => (from + i) * step).filter((at) => at > 0);
+  };
+  const size = 10 ** Math.floor(Math.log10(high - low || low));
+  const kinds = [
+    ...[[1], [1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]].map((digits) =>
+      powers.flatMap((power) => digits.map((digit) => digit * power)),
+    ),
+    ...[1, 0.5, 0.2].map((part) => multiples(part * size)),
+  ];
+  const within = (kind: number[]) => kind.filter((at) => at >= low && at <= high).length;
+  const tickvals = kinds.find((kind) => within(kind) >= 3) ?? kinds.at(-1)!;
   return { tickvals, ticktext: tickvals.map(short) };
 }
 
@@ -96,14 +111,14 @@ export function means<X extends number | string>({
   if (logarithmic && lowest <= 0)
     throw new Error(`means: a logarithmic axis holds values above 0, got ${lowest}.`);
   const styles = stylesOf(all.map(({ name }) => name));
-  // Between names there is nothing that a line could stand for; series that have about the same value stand side by side.
+  // Between names there is nothing that a line could stand for.
   const isNamed = all.every(({ points }) => points.every(({ at }) => typeof at === "string"));
   const data = all.flatMap(({ name, points }, i): Trace[] => {
     const { colour, dash, symbol } = styles[i]!;
     const line = { color: colour, dash };
     const marker = { color: colour, symbol };
     const margins = points.map(({ of }) => (of.n > 1 ? of.margin : 0));
-    const beside = isNamed ? { offsetgroup: String(i) } : {};
+    const beside = { offsetgroup: String(i) };
     const mode = isNamed ? "markers" : "lines+markers";
     return [
       {
@@ -156,7 +171,8 @@ export function means<X extends number | string>({
             ? { range: [-3, 103] }
             : { rangemode: "tozero" }),
       },
-      ...(isNamed && { scattermode: "group", scattergap: 0.7 }),
+      // Series that have about the same value would hide each other: they stand side by side, by numbers only just.
+      ...{ scattermode: "group", scattergap: isNamed ? 0.7 : 0.9 },
       showlegend: all.length > 1,
     },
     {

@@ -1,6 +1,6 @@
 /** Heat maps: values by row and column, in colours that every kind of colour vision can order. */
 import { short } from "../measure/format";
-import { Figure, type Trace } from "./figure";
+import { Figure } from "./figure";
 import { type Content, escapeHtml, type Html, html } from "./html";
 import { image } from "./picture";
 
@@ -67,12 +67,12 @@ export function heatMap(
         ...(columns.length <= 24 && { xgap: 1 }),
         ...(rows.length <= 24 && { ygap: 1 }),
       },
-      ...(mark ? [markTrace(columns[mark.column]!, rows[mark.row]!)] : []),
     ],
     {
       title: { text: title },
       xaxis: { title: { text: axes.x }, showgrid: false, type: "category" },
       yaxis: { title: { text: axes.y }, showgrid: false, autorange: "reversed", type: "category" },
+      ...(mark && { shapes: [frame(mark)] }),
     },
     {
       text,
@@ -81,15 +81,11 @@ export function heatMap(
   );
 }
 
-/** A ring that is seen on light and dark cells. */
-const markTrace = (x: string, y: string): Trace => ({
-  type: "scatter",
-  mode: "markers",
-  x: [x],
-  y: [y],
-  marker: { symbol: "circle-open", size: 22, color: MARK, line: { width: 3, color: MARK } },
-  hoverinfo: "skip",
-  showlegend: false,
+/** Around a cell, in a colour that is seen on light and dark ones; its number stays readable. Categories count from 0. */
+const frame = ({ row, column }: { row: number; column: number }) => ({
+  type: "rect",
+  ...{ x0: column - 0.5, x1: column + 0.5, y0: row - 0.5, y1: row + 0.5 },
+  line: { color: MARK, width: 3 },
 });
 const MARK = "#e0661a";
 
@@ -132,7 +128,7 @@ function pictureOf(
         : `<rect x="${(MARGIN.left + j * width).toFixed(1)}" y="${(i * height).toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" fill="${colour(value)}"/>`,
     ),
   );
-  const ring = mark
+  const marking = mark
     ? `<rect x="${(MARGIN.left + mark.column * width + 1).toFixed(1)}" y="${(mark.row * height + 1).toFixed(1)}" width="${(width - 2).toFixed(1)}" height="${(height - 2).toFixed(1)}" fill="none" stroke="${MARK}" stroke-width="2.5"/>`
     : "";
   // As many labels as have room.
@@ -149,7 +145,7 @@ function pictureOf(
   );
   const source =
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${total}" width="${WIDTH}" height="${total}" ` +
-    `font-family="sans-serif" font-size="11" fill="#808080">${cells.join("")}${ring}${across.join("")}${down.join("")}</svg>`;
+    `font-family="sans-serif" font-size="11" fill="#808080">${cells.join("")}${marking}${across.join("")}${down.join("")}</svg>`;
   return image(source, WIDTH, alt);
 }
 

@@ -121,4 +121,14 @@ describe("means over seeds", () => {
     );
     assert.throws(() => means({ title: "T", x: "", y: "", series: {} }), /nothing was measured/);
   });
+
+  it("of several series at one number stand side by side, closer than the numbers by far", () => {
+    const series = { a: new Map([[1, [1, 2]]]), b: new Map([[1, [1, 2]]]) };
+    const { data, layout } = means({ title: "T", x: "rank", y: "loss", series });
+    assert.deepEqual([layout.scattermode, layout.scattergap], ["group", 0.9]);
+    assert.deepEqual(
+      data.map(({ offsetgroup }) => offsetgroup),
+      ["0", "0", "1", "1"],
+    );
+  });
 });

@@ -121,9 +121,11 @@ describe("an exploration is shown", () => {
       text(figure),
       /^0\.5 × one \+ 1 × two, with cross-terms: loss .*; least at .*Cross-terms are [\d.]+ % of the sum/,
     );
-    const { data: traces } = plotly(figure);
+    const { data: traces, layout } = plotly(figure);
     assert.equal(traces[0].z.length, 7);
-    assert.deepEqual([traces[1].x, traces[1].y], [["1"], ["0.5"]]);
+    const [row, column] = [traces[0].y.indexOf("0.5"), traces[0].x.indexOf("1")];
+    const { x0, x1, y0, y1 } = layout.shapes[0];
+    assert.deepEqual([(x0 + x1) / 2, (y0 + y1) / 2], [column, row]);
     assert.match(text(figure), /one × 0\.5 +[\d.]+ .* ◀/);
     assert.match(figure[DISPLAY]()["text/html"]!, /<img src/);
   });
