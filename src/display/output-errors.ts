@@ -126,8 +126,8 @@ function worst(named: readonly [string, OutputErrors][]): string {
   const sorted = [...named].sort(([, a], [, b]) => a.outputs.divergence - b.outputs.divergence);
   const [least, most] = [sorted[0]!, sorted.at(-1)!];
   const said = ([name, { outputs }]: [string, OutputErrors]) =>
-    `${name} (KL ${short(outputs.divergence)} nats per token)`;
-  return `${said(least)} changes the predictions least, ${said(most)} most`;
+    `${name} (KL ${short(outputs.divergence)} nats)`;
+  return `Errors by layer: ${said(least)} changes the predictions least, ${said(most)} most`;
 }
 
 function byLayer({ layers, outputs }: OutputErrors) {

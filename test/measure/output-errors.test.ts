@@ -212,7 +212,7 @@ describe("errors of outputs", function () {
     const both = outputErrorCurves({ NF4: nf4, "the base": same });
     assert.match(
       both[DISPLAY]()["text/plain"],
-      /^the base \(KL 0 nats per token\) changes the predictions least, NF4 /,
+      /^Errors by layer: the base \(KL 0 nats\) changes the predictions least, NF4 /,
     );
     assert.match(both[DISPLAY]()["text/html"]!, /<img .*<table>/s);
     assert.equal(both.data.length, 4);
