@@ -127,6 +127,25 @@ def byte_level(pre_tokenizer, **options):
     return tokenizer
 
 
+def sentencepiece_like(size):
+    """As the file of Llama 2 and the first Mistrals: spaces are ▁, what is in no token goes by its bytes."""
+    bpe = Tokenizer(models.BPE(byte_fallback=True, fuse_unk=True, unk_token="<unk>"))
+    bpe.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    ascii_only = [text.encode("ascii", "ignore").decode() for text in CORPUS]
+    bpe.train_from_iterator(ascii_only, trainers.BpeTrainer(vocab_size=size - 259, show_progress=False))
+    file = json.loads(bpe.to_str())
+    special = ["<unk>", "<s>", "</s>"]
+    tokens = [*special, *(f"<0x{byte:02X}>" for byte in range(256)), *file["model"]["vocab"]]
+    file["model"]["vocab"] = {token: id for id, token in enumerate(tokens)}
+    bpe = Tokenizer.from_str(json.dumps(file))
+    bpe.add_special_tokens(special)
+    bpe.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    bpe.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    return bpe
+
+
 def write_tokenizers(out, folders):
     split = lambda pattern: pre_tokenizers.Sequence(
         [pre_tokenizers.Split(__import__("tokenizers").Regex(pattern), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
@@ -154,6 +173,7 @@ def write_tokenizers(out, folders):
                 single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 0)]
             )
         cases.append((name, tokenizer))
+    cases.append(("llama2", sentencepiece_like(400)))
     for folder in folders:
         if (folder / "tokenizer.json").exists():
             cases.append((folder.name, Tokenizer.from_file(str(folder / "tokenizer.json"))))
