@@ -22,7 +22,7 @@ import { showDownloads } from "./downloads";
 import { explorationBundle } from "./explore";
 import { explorationFigure } from "./explore-figures";
 import type { Figure } from "./figure";
-import { forgettingCurves } from "./forgetting";
+import { forgettingCurves } from "./forgetting-curves";
 import { generationBundle } from "./generation";
 import { intruderBundle, intruderFigure, intruderMap } from "./intruders";
 import { showRunsLive, showSweepsLive } from "./live";
