@@ -46,6 +46,9 @@ export async function runNotebook(file: string, options: RunOptions): Promise<No
   });
   let failure: string | undefined;
   try {
+    // As nbclient does; a front end that finds the same takes the notebook as unchanged when it has opened it.
+    const { reply } = await client.request("kernel_info_request");
+    notebook.metadata.language_info = reply.content.language_info;
     failure = await runCells(client, notebook, expectations, options.onCell);
   } catch (error) {
     failure = (error as Error).message; // the kernel ended

@@ -118,6 +118,19 @@ const share = predict("How much of it stays?", { unit: "%", min: 0, max: 100 });
     await page.close();
   });
 
+  it("takes a tutorial that was only opened as unchanged", async () => {
+    const page = await LabPage.open(browser, lab);
+    await page.page.locator('[data-tutorial="03-lora-from-scratch"]').click();
+    await page.page.locator(".jp-Notebook").waitFor();
+    await page.idle();
+    await page.page.waitForTimeout(1000); // what a kernel says of itself is in the model by then
+    assert.equal(
+      await page.page.locator(".jp-NotebookPanel-tab.jp-mod-dirty, .lm-TabBar-tab.jp-mod-dirty").count(),
+      0,
+    );
+    await page.close();
+  });
+
   it("puts a tutorial back as it was shipped, and keeps the reader's version", async () => {
     const page = await LabPage.open(browser, lab);
     await page.page.locator(`[data-tutorial="${NAME}"]`).click();

@@ -39,7 +39,13 @@ describe("kernel: notebooks", () => {
     const { failure, seconds } = await runNotebook(file, { out, fast: true });
     assert.equal(failure, undefined);
     assert.ok(seconds > 0);
-    const code = readNotebook(out).cells.filter((cell) => cell.cell_type === "code");
+    const { cells, metadata } = readNotebook(out);
+    const { name, codemirror_mode } = metadata.language_info as Record<string, unknown>;
+    assert.deepEqual(
+      { name, codemirror_mode },
+      { name: "typescript", codemirror_mode: { name: "typescript" } },
+    );
+    const code = cells.filter((cell) => cell.cell_type === "code");
     assert.deepEqual(
       code.map((cell) => cell.execution_count),
       [1, 2, 3, 4, 5, null],
