@@ -17,6 +17,7 @@ interface Part {
   what: string;
 }
 
+/** The parts that there are: full fine-tuning has no frozen weights. */
 function partsOf({ resident: { weights, session, peak }, planned }: MemoryMeasurement): Part[] {
   const phases: [name: string, bytes: number, what: string][] = [
     ["frozen weights", weights, "as arrays"],
@@ -33,7 +34,7 @@ function partsOf({ resident: { weights, session, peak }, planned }: MemoryMeasur
         what: `${formula} = ${numbers}`,
       }),
     ),
-  ];
+  ].filter(({ bytes }) => bytes > 0);
 }
 
 function titleOf({
