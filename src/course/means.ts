@@ -110,6 +110,7 @@ export function means<X extends number | string>({
   const [lowest, highest] = [Math.min(...everything), Math.max(...everything)];
   if (logarithmic && lowest <= 0)
     throw new Error(`means: a logarithmic axis holds values above 0, got ${lowest}.`);
+  const isPercentage = /%$/.test(y) && lowest >= 0 && highest <= 100;
   const styles = stylesOf(all.map(({ name }) => name));
   // Between names there is nothing that a line could stand for.
   const isNamed = all.every(({ points }) => points.every(({ at }) => typeof at === "string"));
@@ -125,7 +126,14 @@ export function means<X extends number | string>({
         ...{ type: "scatter", mode, name, line, marker: { ...marker, size: 8 }, ...beside },
         x: points.map(({ at }) => at),
         y: points.map(({ of }) => of.mean),
-        error_y: { type: "data", array: margins, visible: margins.some((margin) => margin > 0) },
+        error_y: {
+          ...{ type: "data", array: margins, visible: margins.some((margin) => margin > 0) },
+          ...(isPercentage && {
+            symmetric: false, // no share is below 0 % or above 100
+            array: points.map(({ of }, i) => Math.min(margins[i]!, 100 - of.mean)),
+            arrayminus: points.map(({ of }, i) => Math.min(margins[i]!, of.mean)),
+          }),
+        },
       },
       {
         ...{ type: "scatter", mode: "markers", hoverinfo: "skip", showlegend: false, ...beside },
@@ -140,7 +148,6 @@ export function means<X extends number | string>({
   const places: (number | string)[] = numbers.length === met.length ? numbers : met;
   const isWide =
     numbers.length > 0 && numbers[0]! > 0 && (numbers.at(-1)! / numbers[0]! >= WIDE || isGeometric(numbers));
-  const isPercentage = /%$/.test(y) && lowest >= 0 && highest <= 100;
   const rows = places.map((at) => [
     typeof at === "number" ? short(at) : String(at),
     ...all.map(({ points }) => {

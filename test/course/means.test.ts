@@ -108,6 +108,13 @@ describe("means over seeds", () => {
     assert.equal(range("nats", [20, 90]), undefined);
   });
 
+  it("that are percentages have intervals that end at 0 and 100", () => {
+    const series = { LoRA: new Map([[1, [80, 100]]]) }; // 90 ± 127
+    const { data } = means({ title: "Facts", x: "rank", y: "right, %", series });
+    const { array, arrayminus } = data[0]!.error_y as any;
+    assert.deepEqual([array, arrayminus], [[10], [90]]);
+  });
+
   it("of methods by name stand side by side", () => {
     const bars = means({ title: "T", x: "method", y: "%", series: { accuracy: new Map([["LoRA", [1]]]) } });
     assert.equal((bars.layout.xaxis as any).type, "category");
