@@ -50,7 +50,7 @@ const TERMS = [
 const TERM_COLOURS = [...COLOURS, "#8c6d46"];
 
 /** A few computers that span the range; lines for all would be a fence. */
-const SHOWN = ["laptop, 16 GB", "RTX 3090, 4090; L4, A10G", "L40S, RTX 6000 Ada", "A100, H100 80 GB", "H200"];
+const SHOWN = ["laptop, 16 GB", "RTX 3090, 4090, L4, A10G", "L40S, RTX 6000 Ada", "A100, H100 80 GB", "H200"];
 
 export function planExplorationFigure(
   exploration: PlanExploration,
@@ -113,7 +113,7 @@ export function planExplorationFigure(
         y: 1.01 + 0.09 * (i % 2),
         yanchor: "bottom",
         xanchor: "center",
-        text: computer.name.split(";")[0]!.replace("RTX 3090, 4090", "RTX 4090"),
+        text: computer.name.replace("RTX 3090, 4090, L4, A10G", "RTX 4090"),
         showarrow: false,
         font: { size: 11 },
       })),

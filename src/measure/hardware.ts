@@ -16,7 +16,7 @@ const gpu = (name: string, gib: number): Computer => ({ name, memory: gib * GIB,
 /** A laptop shares its memory with the operating system and the browser. */
 const laptop = (name: string, gib: number): Computer => ({ name, memory: gib * GIB, reserved: 6 * GIB });
 
-/** From small to large. */
+/** From little to much that is left for a plan. */
 export const COMPUTERS: readonly Computer[] = [
   laptop("laptop, 8 GB", 8),
   gpu("RTX 4060", 8),
@@ -24,8 +24,8 @@ export const COMPUTERS: readonly Computer[] = [
   gpu("RTX 3060", 12),
   gpu("T4 (Colab, Kaggle)", 16),
   gpu("RTX 4080", 16),
+  gpu("RTX 3090, 4090, L4, A10G", 24),
   laptop("laptop, 32 GB", 32),
-  gpu("RTX 3090, 4090; L4, A10G", 24),
   gpu("RTX 5090", 32),
   gpu("A100 40 GB", 40),
   gpu("L40S, RTX 6000 Ada", 48),
