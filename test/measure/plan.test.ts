@@ -145,7 +145,11 @@ describe("plan weighs memory", () => {
     assert.ok(!names({ method: "lora" }).includes("RTX 3060"));
     assert.deepEqual(names({ method: "full" }), ["H200", "B200"]);
     const rooms = plan("Llama-2-7B").fits.map(({ left }) => left);
-    assert.deepEqual(rooms, [...rooms].sort((a, b) => a - b), "from little room to much");
+    assert.deepEqual(
+      rooms,
+      [...rooms].sort((a, b) => a - b),
+      "from little room to much",
+    );
   });
 
   it("follows a slider: with() changes one setting and keeps the others", () => {
