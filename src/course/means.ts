@@ -176,7 +176,7 @@ export function means<X extends number | string>({
           ? { type: "log", ...ticks(lowest, highest) }
           : isPercentage
             ? { range: [-3, 103] }
-            : { rangemode: "tozero" }),
+            : { rangemode: lowest < 0 ? "normal" : "tozero" }), // up to 0 from below, markers at 0 would be cut
       },
       // Series that have about the same value would hide each other: they stand side by side, by numbers only just.
       ...{ scattermode: "group", scattergap: isNamed ? 0.7 : 0.9 },
