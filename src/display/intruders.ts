@@ -20,7 +20,7 @@ const STEPS = 51;
 
 /** What each of the three is called and drawn as. */
 const LOOKS = {
-  adapter: { name: "this adapter", colour: COLOURS[1]!, dash: "solid" },
+  adapter: { name: "this model", colour: COLOURS[1]!, dash: "solid" },
   control: { name: "same size, random directions", colour: COLOURS[0]!, dash: "dash" },
   random: { name: "random directions alone", colour: COLOURS[5]!, dash: "dot" },
 } as const;
@@ -72,7 +72,7 @@ export function intruderFigure(report: IntruderReport): Figure {
       legend: { orientation: "h", x: 0, y: -0.25, yanchor: "top" },
     },
     {
-      text: [title, columns([["ε", "this adapter", "same size", "random"], ...rows], "rrrr")].join("\n"),
+      text: [title, columns([["ε", "this model", "same size", "random"], ...rows], "rrrr")].join("\n"),
       html: html`<div class="loralab"><p>${title}</p>${chart(
         series.map(({ counts, colour }) => ({
           points: places.map((x, i) => ({ x, y: counts[i]! })),
@@ -95,7 +95,7 @@ export function intruderMap(report: IntruderReport): Figure {
     ? `No intruders at ε = ${short(epsilon)} among ${looked} directions`
     : `Most intruders in ${placeName(most.path)}: ${most.count} of ${most.looked}; ${report.count} of ${looked} in all ` +
       `(${report.controlCount} at random, ε = ${short(epsilon)})`;
-  const heads = ["module", "this adapter", "same size", "random"];
+  const heads = ["module", "this model", "same size", "random"];
   const total = (list: number[]) => String(Number(list.reduce((sum, x) => sum + x, 0).toFixed(1)));
   const body = [...groups].map(([module, of]) => [
     module,

@@ -103,7 +103,7 @@ describe("the inside of an adapter on screen", () => {
     const figure = intruders(student(), { k: 3 }).figure;
     assert.deepEqual(
       figure.data.map(({ name }) => name),
-      ["this adapter", "same size, random directions", "random directions alone"],
+      ["this model", "same size, random directions", "random directions alone"],
     );
     assert.match(
       figure[DISPLAY]()["text/plain"],
@@ -169,7 +169,7 @@ describe("the inside of an adapter on screen", () => {
     );
     assert.deepEqual(
       figure.data.map(({ name }) => name),
-      ["this adapter", "same size, random directions"],
+      ["this model", "same size, random directions"],
     );
     const z = figure.data[0]!.z as number[][];
     for (const [i, row] of z.entries()) {
