@@ -181,23 +181,26 @@ export function intruderCurve(run: Run): Figure {
   const of = ({ values }: typeof last, kind: (typeof kinds)[number]) => values[INTRUDER_MEASURES[kind]]!;
   const title =
     `From ${counted(of(first, "adapter"), "intruder")} at step ${first.step} to ${of(last, "adapter")} at step ${last.step}; ` +
-    `${of(last, "control")} when a change of the same size is random`;
+    `${of(last, "control")} when a change of the same size is random, ${short(of(last, "random"))} of random directions alone`;
   const rows = at.map((one) => [
     String(one.step),
     ...kinds.map((kind) => short(Number(of(one, kind).toFixed(1)))),
   ]);
   return new Figure(
-    series.map(({ name, colour, dash, points }) => ({
+    series.map(({ name, colour, dash, points }, i) => ({
       type: "scatter",
       mode: "lines+markers",
       name,
+      // Nearly all random directions are intruders: on one axis with them the other two would lie on its bottom.
+      ...(kinds[i] === "random" && { visible: "legendonly" }),
       x: points.map(({ x }) => x),
       y: points.map(({ y }) => Number(y.toFixed(2))),
       line: { color: colour, dash, width: 2 },
       hovertemplate: `${name}: %{y} after step %{x}<extra></extra>`,
     })),
     {
-      title: { text: title },
+      title: { text: title.replace("; ", ";<br>") },
+      margin: { l: 56, r: 16, t: 64, b: 44 },
       xaxis: { title: { text: "step" } },
       yaxis: { title: { text: "intruders in all matrices" }, rangemode: "tozero" },
       legend: { orientation: "h", x: 0, y: -0.25, yanchor: "top" },

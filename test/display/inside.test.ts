@@ -206,7 +206,11 @@ describe("the inside of an adapter on screen", () => {
     );
     assert.match(
       figure[DISPLAY]()["text/plain"],
-      /^From 0 intruders at step 0 to 3 at step 2; 1 when a change/,
+      /^From 0 intruders at step 0 to 3 at step 2; 1 when a change of the same size is random, 12\.5 of random/,
+    );
+    assert.deepEqual(
+      figure.data.map(({ visible }) => visible),
+      [undefined, undefined, "legendonly"],
     );
   });
 
