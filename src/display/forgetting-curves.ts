@@ -8,12 +8,12 @@ import {
   bars,
   type Drawn,
   digits,
+  drawnOf,
   type ForgettingOptions,
   fallback,
   finding,
   learningTitle,
   namesOf,
-  read,
   shown,
   story,
   valuesOf,
@@ -30,7 +30,7 @@ export function forgettingCurves(
   runs: Run | readonly Run[] | Named,
   options: ForgettingOptions = {},
 ): Figure {
-  const { drawn, learning } = read("forgettingCurves", runs, options);
+  const { drawn, learning } = drawnOf("forgettingCurves", runs, options);
   const single = drawn.length === 1;
   const known = namesOf(drawn).filter((name) => name.startsWith(KNOWN));
   const title = drawn.length === 1 ? story(drawn[0]!, learning) : finding(drawn, learning);

@@ -14,6 +14,7 @@ import {
   counted,
   type Drawn,
   digits,
+  drawnOf,
   type ForgettingOptions,
   fallback,
   finding,
@@ -23,7 +24,6 @@ import {
   lowerIsBetter,
   mostLearned,
   type PlanePoint,
-  read,
   story,
 } from "./forgetting";
 import { methodStyle } from "./method-style";
@@ -49,7 +49,7 @@ export function forgettingPlane(
   const { drawn, learning } =
     isEmpty && beside.length > 0
       ? { drawn: [], learning: options.learning ?? "learned" }
-      : read("forgettingPlane", runs, options);
+      : drawnOf("forgettingPlane", runs, options);
   if (!learning) {
     throw new Error(
       "forgettingPlane: nothing that was learned has been evaluated; give train held-out data or a measure: " +

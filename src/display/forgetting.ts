@@ -45,7 +45,8 @@ export interface Drawn extends Group {
   checkpoints: Checkpoint[];
 }
 
-export function read(
+/** The lines of runs, with their checkpoints and looks, and what was learned: the value asked for, or the first there is. */
+export function drawnOf(
   who: string,
   runs: Run | readonly Run[] | Sweep | Lines,
   { learning }: ForgettingOptions,
