@@ -179,7 +179,8 @@ export function means<X extends number | string>({
             : { rangemode: lowest < 0 ? "normal" : "tozero" }), // up to 0 from below, markers at 0 would be cut
       },
       // Series that have about the same value would hide each other: they stand side by side, by numbers only just.
-      ...{ scattermode: "group", scattergap: isNamed ? 0.7 : 0.9 },
+      scattermode: "group",
+      scattergap: isNamed ? 0.7 : 0.9,
       showlegend: all.length > 1,
     },
     {
