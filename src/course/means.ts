@@ -81,6 +81,48 @@ function ticks(low: number, high: number): { tickvals: number[]; ticktext: strin
   return { tickvals, ticktext: tickvals.map(short) };
 }
 
+/** How far series at one place stand from each other, and the ends of an axis from what is drawn, in parts of its length. */
+const [BESIDE, MARGIN] = [0.007, 0.05];
+/** Up to so many places each has its tick. */
+const FEW = 7;
+
+/**
+ * The x axis of numbers, and where a series is drawn on it: a little beside its place, since series with about the same
+ * value would hide each other. A range of its own, for Plotly's reaches to places where nothing is.
+ */
+function numberAxis(numbers: readonly number[], many: number) {
+  const isWide = numbers[0]! > 0 && (numbers.at(-1)! / numbers[0]! >= WIDE || isGeometric(numbers));
+  const [to, from] = isWide
+    ? [Math.log10, (at: number) => 10 ** at]
+    : [(at: number) => at, (at: number) => at];
+  const along = numbers.map(to);
+  const [low, high] = [along[0]!, along.at(-1)!];
+  const span = high - low || Math.abs(low) || 1;
+  const gaps = along.slice(1).map((at, i) => at - along[i]!);
+  const hasRoom = numbers.length <= FEW && gaps.every((gap) => gap > span / 20);
+  const moved = (at: number, i: number) =>
+    Number(from(to(at) + (i - (many - 1) / 2) * BESIDE * span).toPrecision(5));
+  return {
+    moved,
+    layout: {
+      range: [low - MARGIN * span, high + MARGIN * span],
+      ...(isWide && { type: "log" }),
+      ...((isWide || hasRoom) && { tickvals: numbers, ticktext: numbers.map(short) }),
+    },
+  };
+}
+
+/**
+ * The y axis of values that differ by factors. It holds every single value; an interval may run out of it, for one that
+ * reaches down to 0 has no end on it.
+ */
+function factorAxis(lowest: number, highest: number, highestEnd: number) {
+  const top = Math.min(highestEnd, 2 * highest);
+  const [low, high] = [Math.log10(lowest), Math.log10(top)];
+  const beyond = MARGIN * Math.max(high - low, 0.1);
+  return { type: "log", range: [low - beyond, high + beyond], ...ticks(lowest, top) };
+}
+
 /** 0.913 ± 0.02, or the mean alone where there is one value. */
 const words = ({ mean, margin, n }: Statistics) =>
   n > 1 ? `${short(mean)} ± ${short(margin)}` : short(mean);
@@ -110,22 +152,35 @@ export function means<X extends number | string>({
   const [lowest, highest] = [Math.min(...everything), Math.max(...everything)];
   if (logarithmic && lowest <= 0)
     throw new Error(`means: a logarithmic axis holds values above 0, got ${lowest}.`);
+  const highestEnd = Math.max(
+    ...all.flatMap(({ points }) => points.map(({ of }) => of.mean + (of.n > 1 ? of.margin : 0))),
+    highest,
+  );
   const isPercentage = /%$/.test(y) && lowest >= 0 && highest <= 100;
   const styles = stylesOf(all.map(({ name }) => name));
   // Between names there is nothing that a line could stand for.
   const isNamed = all.every(({ points }) => points.every(({ at }) => typeof at === "string"));
+  const met = [...new Set(all.flatMap(({ points }) => points.map(({ at }) => at)))];
+  const numbers = met.filter((at) => typeof at === "number").sort((a, b) => a - b);
+  const hasNumbers = numbers.length === met.length;
+  const axis = hasNumbers ? numberAxis(numbers, all.length) : undefined;
   const data = all.flatMap(({ name, points }, i): Trace[] => {
+    const placed = (at: number | string) => (axis ? axis.moved(at as number, i) : at);
     const { colour, dash, symbol } = styles[i]!;
     const line = { color: colour, dash };
     const marker = { color: colour, symbol };
     const margins = points.map(({ of }) => (of.n > 1 ? of.margin : 0));
-    const beside = { offsetgroup: String(i) };
+    const beside = isNamed ? { offsetgroup: String(i) } : {};
     const mode = isNamed ? "markers" : "lines+markers";
     return [
       {
         ...{ type: "scatter", mode, name, line, marker: { ...marker, size: 8 }, ...beside },
-        x: points.map(({ at }) => at),
+        x: points.map(({ at }) => placed(at)),
         y: points.map(({ of }) => of.mean),
+        text: points.map(
+          ({ at, of }) => `${typeof at === "number" ? `${x} ${short(at)}` : at}: ${words(of)}`,
+        ),
+        hoverinfo: all.length > 1 ? "text+name" : "text",
         error_y: {
           ...{ type: "data", array: margins, visible: margins.some((margin) => margin > 0) },
           ...(isPercentage && {
@@ -138,16 +193,12 @@ export function means<X extends number | string>({
       {
         ...{ type: "scatter", mode: "markers", hoverinfo: "skip", showlegend: false, ...beside },
         marker: { ...marker, size: 4, opacity: 0.5 },
-        x: points.flatMap(({ at, measured }) => measured.map(() => at)),
+        x: points.flatMap(({ at, measured }) => measured.map(() => placed(at))),
         y: points.flatMap(({ measured }) => measured),
       },
     ];
   });
-  const met = [...new Set(all.flatMap(({ points }) => points.map(({ at }) => at)))];
-  const numbers = met.filter((at) => typeof at === "number").sort((a, b) => a - b);
-  const places: (number | string)[] = numbers.length === met.length ? numbers : met;
-  const isWide =
-    numbers.length > 0 && numbers[0]! > 0 && (numbers.at(-1)! / numbers[0]! >= WIDE || isGeometric(numbers));
+  const places: (number | string)[] = hasNumbers ? numbers : met;
   const rows = places.map((at) => [
     typeof at === "number" ? short(at) : String(at),
     ...all.map(({ points }) => {
@@ -168,19 +219,18 @@ export function means<X extends number | string>({
       xaxis: {
         title: { text: x },
         ...(isNamed && { type: "category" }),
-        ...(isWide && { type: "log", tickvals: numbers, ticktext: numbers.map(short) }),
+        ...axis?.layout,
       },
       yaxis: {
         title: { text: y },
         ...(logarithmic
-          ? { type: "log", ...ticks(lowest, highest) }
+          ? factorAxis(lowest, highest, highestEnd)
           : isPercentage
             ? { range: [-3, 103] }
             : { rangemode: lowest < 0 ? "normal" : "tozero" }), // up to 0 from below, markers at 0 would be cut
       },
-      // Series that have about the same value would hide each other: they stand side by side, by numbers only just.
-      scattermode: "group",
-      scattergap: isNamed ? 0.7 : 0.9,
+      // Of one name, too, series stand side by side.
+      ...(isNamed && { scattermode: "group", scattergap: 0.7 }),
       showlegend: all.length > 1,
     },
     {

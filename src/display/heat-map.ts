@@ -1,6 +1,6 @@
 /** Heat maps: values by row and column, in colours that every kind of colour vision can order. */
 import { short } from "../measure/format";
-import { Figure } from "./figure";
+import { Figure, type Trace } from "./figure";
 import { type Content, escapeHtml, type Html, html } from "./html";
 import { image } from "./picture";
 
@@ -63,10 +63,10 @@ export function heatMap(
         colorbar: { title: { text: axes.value }, outlinewidth: 0 },
         ...(notes && { text: notes, hoverinfo: "text+x+y" }),
         hovertemplate: `${axes.y} %{y}, ${axes.x} %{x}<br>${axes.value}: %{z:.4~g}${notes ? "<br>%{text}" : ""}<extra></extra>`,
-        ...(labelled && { texttemplate: "%{z:.3~g}" }),
         ...(columns.length <= 24 && { xgap: 1 }),
         ...(rows.length <= 24 && { ygap: 1 }),
       },
+      ...(labelled ? [labels(values, rows, columns, colour)] : []),
     ],
     {
       title: { text: title },
@@ -79,6 +79,34 @@ export function heatMap(
       html: html`<div class="loralab"><p>${title}</p>${picture}<p>${axes.y} down, ${axes.x} across; ${axes.value} from ${short(range[0]!)} (light) to ${short(range[1]!)} (dark).</p>${below?.html}</div>`,
     },
   );
+}
+
+/** What cells hold, in black or white, whichever is told better from the colour of its cell. */
+function labels(
+  values: HeatMap["values"],
+  rows: readonly string[],
+  columns: readonly string[],
+  colour: (value: number) => string,
+): Trace {
+  const all = values.flatMap((row, i) =>
+    row.flatMap((value, j) => (value === null ? [] : { value, row: rows[i]!, column: columns[j]! })),
+  );
+  return {
+    ...{ type: "scatter", mode: "text", hoverinfo: "skip", showlegend: false },
+    x: all.map(({ column }) => column),
+    y: all.map(({ row }) => row),
+    text: all.map(({ value }) => short(value)),
+    textfont: { color: all.map(({ value }) => (luminance(colour(value)) > 0.179 ? "#000" : "#fff")) },
+  };
+}
+
+/** The relative luminance of a colour, 0 to 1 (WCAG 2.2); from 0.179 on black has more contrast with it than white. */
+function luminance(hex: string): number {
+  const [red, green, blue] = [1, 3, 5].map((at) => {
+    const share = Number.parseInt(hex.slice(at, at + 2), 16) / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red! + 0.7152 * green! + 0.0722 * blue!;
 }
 
 /** Around a cell, in a colour that is seen on light and dark ones; its number stays readable. Categories count from 0. */

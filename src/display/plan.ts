@@ -52,7 +52,7 @@ export function planBundle(plan: Plan): MimeBundle {
           { head: "numbers" },
         ],
         rows.map((row) => ({
-          cells: [row.name, bytes(row.bytes), bar(row.share), row.formula, row.numbers],
+          cells: [row.name, bytes(row.bytes), bar(row.share), row.formula, inOneLine(row.numbers)],
         })),
         [{ cells: ["total", bytes(total), "", "", ""] }],
       ),
@@ -61,6 +61,8 @@ export function planBundle(plan: Plan): MimeBundle {
     ),
   );
 }
+
+const inOneLine = (numbers: string) => numbers.replaceAll(" ", "\u00a0");
 
 /** One bar for each plan, a segment for each term. */
 export function plansFigure({ all }: Plans): Figure {

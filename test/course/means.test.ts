@@ -27,20 +27,14 @@ describe("means over seeds", () => {
     const figure = means({ title: "Facts", x: "rank", y: "%", series });
     assert.equal((figure.layout.xaxis as any).type, "log");
     const [mean, single] = figure.data as any[];
-    assert.deepEqual(
-      [mean.x, mean.y],
-      [
-        [1, 64],
-        [11, 90],
-      ],
-    );
+    assert.deepEqual(mean.y, [11, 90]);
+    assert.deepEqual(mean.text, ["rank 1: 11 ± 12.7", "rank 64: 90 ± 0"]);
+    assert.ok(mean.x.every((x: number, i: number) => Math.abs(x / [1, 64][i]! - 1) < 0.02));
     assert.ok(Math.abs(mean.error_y.array[0] - 12.706) < 1e-3);
+    assert.deepEqual(single.y, [10, 12, 90, 90]);
     assert.deepEqual(
-      [single.x, single.y],
-      [
-        [1, 1, 64, 64],
-        [10, 12, 90, 90],
-      ],
+      single.x,
+      [0, 0, 1, 1].map((i) => mean.x[i]),
     );
   });
 
@@ -67,6 +61,15 @@ describe("means over seeds", () => {
       () => means({ ...losses, series: { full: new Map([["a", [0.01, 0]]]) } }),
       /values above 0, got 0/,
     );
+  });
+
+  it("that differ by factors all lie in the picture, which an interval down to 0 leaves", () => {
+    const series = { full: new Map([["a", [0.01, 0.1]]]) }; // 0.055 ± 0.57
+    const [low, high] = (
+      means({ title: "T", x: "rate", y: "loss", logarithmic: true, series }).layout as any
+    ).yaxis.range.map((end: number) => 10 ** end);
+    assert.ok(low > 0.005 && low < 0.01, `${low}`);
+    assert.ok(high > 0.2 && high < 0.3, `${high}`); // twice the highest, and a margin
   });
 
   it("have a look of their own beside a method, which looks as it always does", () => {
@@ -129,13 +132,37 @@ describe("means over seeds", () => {
     assert.throws(() => means({ title: "T", x: "", y: "", series: {} }), /nothing was measured/);
   });
 
-  it("of several series at one number stand side by side, closer than the numbers by far", () => {
-    const series = { a: new Map([[1, [1, 2]]]), b: new Map([[1, [1, 2]]]) };
-    const { data, layout } = means({ title: "T", x: "rank", y: "loss", series });
-    assert.deepEqual([layout.scattermode, layout.scattergap], ["group", 0.9]);
-    assert.deepEqual(
-      data.map(({ offsetgroup }) => offsetgroup),
-      ["0", "0", "1", "1"],
-    );
+  it("of several series at one number stand side by side, alike on both kinds of axes and within the picture", () => {
+    const drawn = (places: number[]) => {
+      const one = new Map(places.map((at) => [at, [1, 2]]));
+      const { data, layout } = means({
+        title: "T",
+        x: "rank",
+        y: "loss",
+        series: { a: one, b: one, c: one },
+      });
+      const { type, range, tickvals } = layout.xaxis as any;
+      const [a, b, c] = [data[0]!, data[2]!, data[4]!].map(({ x }) =>
+        (x as number[]).map((at) => (type === "log" ? Math.log10(at) : at)),
+      );
+      return { a: a!, b: b!, c: c!, range, tickvals };
+    };
+    for (const places of [
+      [0, 20, 80],
+      [1, 4, 64],
+    ]) {
+      const { a, b, c, range, tickvals } = drawn(places);
+      const span = range[1] - range[0];
+      for (const i of [0, 1, 2]) {
+        const [left, right] = [(b[i]! - a[i]!) / span, (c[i]! - b[i]!) / span];
+        assert.ok(
+          left > 0.005 && left < 0.01 && Math.abs(left - right) < 1e-4,
+          `${places}: ${left}, ${right}`,
+        );
+      }
+      assert.ok(range[0] < a[0]! && range[1] > c[2]!);
+      assert.deepEqual(tickvals, places);
+    }
+    assert.equal(drawn([0, 1, 50]).tickvals, undefined); // 0 and 1 would be written over each other
   });
 });

@@ -14,6 +14,7 @@ import {
 } from "../../src/display";
 import { colourAt, heatMap } from "../../src/display/heat-map";
 import { changeCorrelation, intruderMeasures, intruders, spectra } from "../../src/measure";
+import { contrast } from "./colour";
 import { runOf, tinyModel } from "./models";
 
 /** Both factors of every target set by hand. */
@@ -299,6 +300,33 @@ describe("the inside of an adapter on screen", () => {
       () => matrixMap(tinyModel().attach(full()), "layers.0.mlp.up_proj", "A"),
       /no factor A: choose "W" or "ΔW"/,
     );
+  });
+});
+
+describe("the numbers in the cells of a heat map", () => {
+  it("are told from every colour of the scales, light or dark", () => {
+    const values = [Array.from({ length: 101 }, (_, i) => i - 50)];
+    const columns = values[0]!.map(String);
+    const axes = { x: "x", y: "y", value: "v" };
+    for (const signed of [true, false]) {
+      const range = signed ? undefined : ([-50, 50] as const);
+      const { data } = heatMap({
+        title: "T",
+        values,
+        rows: ["a"],
+        columns,
+        axes,
+        signed,
+        labelled: true,
+        range,
+      });
+      const [map, labels] = data as any[];
+      assert.deepEqual(labels.text, columns);
+      const worst = labels.textfont.color.map((colour: string, i: number) =>
+        contrast(colour === "#fff" ? "#ffffff" : "#000000", colourAt(map.colorscale, i / 100)),
+      );
+      assert.ok(Math.min(...worst) >= 4.5, `${signed}: ${Math.min(...worst)}`);
+    }
   });
 });
 
